@@ -1,0 +1,5 @@
+//! What happens to the fields of an object: schemas, patches, server-side apply. Pure functions over JSON; knows no storage.
+
+pub mod apply;
+pub mod patch;
+pub mod schema;

@@ -1,0 +1,66 @@
+//! The built-in kinds: which there are, and what the API server does for each beyond storing it.
+
+pub mod table;
+
+use crate::status::FieldError;
+use serde_json::Value;
+
+/// A built-in resource, as discovery shows it.
+pub struct BuiltIn {
+    /// API group, empty for core.
+    pub group: &'static str,
+    /// Version served and stored.
+    pub version: &'static str,
+    /// Kind.
+    pub kind: &'static str,
+    /// Plural, the path segment.
+    pub plural: &'static str,
+    /// Singular, for kubectl.
+    pub singular: &'static str,
+    /// Short names, for kubectl.
+    pub short_names: &'static [&'static str],
+    /// Categories, for kubectl (`all`).
+    pub categories: &'static [&'static str],
+    /// Whether it lives in a namespace.
+    pub namespaced: bool,
+    /// Whether `/status` is served; then the main resource cannot write `.status`.
+    pub has_status: bool,
+    /// Whether `/scale` is served.
+    pub has_scale: bool,
+    /// Whether `metadata.generation` is kept, counting changes outside metadata and status.
+    pub has_generation: bool,
+    /// What is particular to the kind.
+    pub behaviour: &'static dyn Behaviour,
+}
+
+/// What the API server does for a kind beyond storing it. Objects are JSON in the served version. The server itself does metadata,
+/// generation, status separation, namespaces, and optimistic locking before and after these.
+pub trait Behaviour: Send + Sync {
+    /// Fills in defaults on create and update, as the real server's defaulting does.
+    fn default(&self, _object: &mut Value) {}
+    /// Called once on create, after defaults: allocates what the server allocates (a Service's clusterIP, a Secret's stringData → data).
+    fn prepare_create(&self, _object: &mut Value) {}
+    /// Called on update, after defaults: carries over what the client left out and the server keeps.
+    fn prepare_update(&self, _new: &mut Value, _old: &Value) {}
+    /// Field errors of a new object.
+    fn validate(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+    /// Field errors of a change (immutable fields), beyond those of [`Behaviour::validate`].
+    fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+    /// `Warning:` headers.
+    fn warnings(&self, _object: &Value) -> Vec<String> {
+        Vec::new()
+    }
+    /// The value of a field selector's field beyond `metadata.name` and `metadata.namespace`; `None` for a field that is not supported.
+    fn select_field(&self, _object: &Value, _field: &str) -> Option<String> {
+        None
+    }
+}
+
+/// All built-in resources, in the order of discovery.
+pub fn built_ins() -> &'static [BuiltIn] {
+    todo!()
+}
