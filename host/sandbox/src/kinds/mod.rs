@@ -1,15 +1,18 @@
 //! The built-in kinds: which there are, and what the API server does for each beyond storing it.
 
+mod autoscaling;
+mod catalogue;
+mod events;
 pub mod table;
 
 use crate::status::FieldError;
 use serde_json::Value;
 
-/// A built-in resource, as discovery shows it.
+/// A built-in resource in one version, as discovery shows it.
 pub struct BuiltIn {
     /// API group, empty for core.
     pub group: &'static str,
-    /// Version served and stored.
+    /// Version served; the one stored too unless [`BuiltIn::kept_as`] says otherwise.
     pub version: &'static str,
     /// Kind.
     pub kind: &'static str,
@@ -29,8 +32,22 @@ pub struct BuiltIn {
     pub has_scale: bool,
     /// Whether `metadata.generation` is kept, counting changes outside metadata and status.
     pub has_generation: bool,
-    /// What is particular to the kind.
+    /// For a second view of objects that are stored as another entry of the table (`autoscaling/v1`, `events.k8s.io/v1`).
+    pub kept_as: Option<Conversion>,
+    /// What is particular to the kind; of the kept form where there is one.
     pub behaviour: &'static dyn Behaviour,
+}
+
+/// How a resource is shown that is kept in another group or version. The plural is the same in both.
+pub struct Conversion {
+    /// Group of the entry that keeps the objects.
+    pub group: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What a client wrote → what is defaulted, validated and kept.
+    pub to_kept: fn(Value) -> Value,
+    /// What is kept → what a client reads.
+    pub from_kept: fn(Value) -> Value,
 }
 
 /// What the API server does for a kind beyond storing it. Objects are JSON in the served version. The server itself does metadata,
@@ -60,7 +77,7 @@ pub trait Behaviour: Send + Sync {
     }
 }
 
-/// All built-in resources, in the order of discovery.
+/// All built-in resources, in the order of discovery; a resource with two versions has two entries, the preferred one first.
 pub fn built_ins() -> &'static [BuiltIn] {
-    todo!()
+    catalogue::BUILT_INS
 }
