@@ -1,0 +1,3 @@
+//! From a binding to the Works of its clusters.
+
+pub mod prune;
