@@ -4,7 +4,13 @@
 //! kind) and the modules named after API groups.
 #![forbid(unsafe_code)]
 
+pub mod cluster;
+pub mod crd;
 pub mod interpretation;
+mod kind;
+pub mod labels;
+pub mod names;
 pub mod object;
+pub mod policy;
 pub mod schema;
 pub mod work;

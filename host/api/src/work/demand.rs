@@ -1,4 +1,4 @@
-//! Group `work.karmada.io`: bindings (v1alpha2) and Work (v1alpha1).
+//! What a template asks for, and what clusters report about it: the answers that bindings record.
 
 use k8s_openapi::api::core::v1::{NodeSelector, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -16,6 +16,7 @@ pub struct ReplicaRequirements {
     pub node_claim: Option<NodeClaim>,
     /// Resources of one replica.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::resource_list")]
     pub resource_request: Option<BTreeMap<String, Quantity>>,
     /// Namespace, for quota estimation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,12 +32,14 @@ pub struct ReplicaRequirements {
 pub struct NodeClaim {
     /// Node affinity that must hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::node_selector")]
     pub hard_node_affinity: Option<NodeSelector>,
     /// Labels a node must have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// Taints that are tolerated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::tolerations")]
     pub tolerations: Option<Vec<Toleration>>,
 }
 
@@ -45,6 +48,7 @@ pub struct NodeClaim {
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Unique in the template.
+    #[schemars(length(max = 32))]
     pub name: String,
     /// Replicas of this component.
     pub replicas: i32,
@@ -62,6 +66,7 @@ pub struct ComponentReplicaRequirements {
     pub node_claim: Option<NodeClaim>,
     /// Resources of one replica.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::resource_list")]
     pub resource_request: Option<BTreeMap<String, Quantity>>,
     /// Priority class of its pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +89,7 @@ pub struct DependentObjectReference {
     pub name: Option<String>,
     /// All objects with these labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::label_selector")]
     pub label_selector: Option<LabelSelector>,
 }
 
@@ -105,5 +111,6 @@ pub struct AggregatedStatusItem {
     pub applied_message: Option<String>,
     /// Health there: Healthy, Unhealthy or Unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Healthy", "Unhealthy", "Unknown"]))]
     pub health: Option<String>,
 }
