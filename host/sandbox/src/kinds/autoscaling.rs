@@ -1,6 +1,69 @@
 //! HorizontalPodAutoscalers: stored as `v2`, served as `v2` and `v1`.
 
+use super::Behaviour;
+use super::quantity::canonicalize;
+use super::reach::{each, fill, given, inner, present, set};
+use super::tidy::tidy;
 use serde_json::{Value, json};
+
+/// HorizontalPodAutoscalers.
+pub(super) struct HorizontalPodAutoscalers;
+
+impl Behaviour for HorizontalPodAutoscalers {
+    fn default(&self, object: &mut Value) {
+        tidy(object);
+        let spec = inner(object, "spec");
+        fill(spec, "minReplicas", 1);
+        if present(spec, "/metrics").is_none() {
+            let target = json!({"type": "Utilization", "averageUtilization": 80});
+            set(
+                spec,
+                "metrics",
+                json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]),
+            );
+        }
+        each(spec, "/metrics").for_each(metric);
+        if let Some(behavior) = given(spec, "behavior") {
+            scaling_rules(behavior);
+        }
+        let status = inner(object, "status");
+        fill(status, "currentMetrics", Value::Null);
+        fill(status, "desiredReplicas", 0);
+    }
+}
+
+/// Targets are quantities in canonical form.
+fn metric(metric: &mut Value) {
+    for source in [
+        "resource",
+        "containerResource",
+        "pods",
+        "object",
+        "external",
+    ] {
+        for field in ["value", "averageValue"] {
+            if let Some(amount) = metric.pointer_mut(&format!("/{source}/target/{field}")) {
+                canonicalize(amount);
+            }
+        }
+    }
+}
+
+/// Once one rule is given, both directions are written out.
+fn scaling_rules(behavior: &mut Value) {
+    let percent = json!({"type": "Percent", "value": 100, "periodSeconds": 15});
+    let up = inner(behavior, "scaleUp");
+    fill(up, "stabilizationWindowSeconds", 0);
+    fill(up, "selectPolicy", "Max");
+    fill(
+        up,
+        "policies",
+        json!([{"type": "Pods", "value": 4, "periodSeconds": 15}, percent]),
+    );
+    let down = inner(behavior, "scaleDown");
+    fill(down, "selectPolicy", "Max");
+    fill(down, "policies", json!([percent]));
+}
 
 /// An `autoscaling/v1` HorizontalPodAutoscaler as `v2`: the CPU target becomes a resource metric.
 pub(super) fn v1_to_v2(mut hpa: Value) -> Value {

@@ -1,6 +1,9 @@
 //! The table of built-in resources, in the order of discovery. Says which there are; what each does is in the module it names.
 
-use super::{Behaviour, BuiltIn, Conversion};
+use super::{
+    Behaviour, BuiltIn, Conversion, apps, autoscaling, batch, core, events, extensions, networking,
+    pods, policy, rbac,
+};
 
 /// A kind that is only stored.
 struct Plain;
@@ -75,6 +78,9 @@ impl BuiltIn {
             ..self
         }
     }
+    const fn behaves(self, behaviour: &'static dyn Behaviour) -> Self {
+        Self { behaviour, ..self }
+    }
     const fn generation(self) -> Self {
         Self {
             has_generation: true,
@@ -89,14 +95,24 @@ const NETWORKING: &str = "networking.k8s.io";
 
 /// In the order of discovery; a resource's preferred version comes first.
 pub(super) static BUILT_INS: &[BuiltIn] = &[
-    namespaced("", "v1", "ConfigMap", "configmaps", "configmap").short(&["cm"]),
-    namespaced("", "v1", "Endpoints", "endpoints", "endpoints").short(&["ep"]),
-    namespaced("", "v1", "Event", "events", "event").short(&["ev"]),
-    namespaced("", "v1", "LimitRange", "limitranges", "limitrange").short(&["limits"]),
+    namespaced("", "v1", "ConfigMap", "configmaps", "configmap")
+        .behaves(&core::ConfigMaps)
+        .short(&["cm"]),
+    namespaced("", "v1", "Endpoints", "endpoints", "endpoints")
+        .behaves(&core::Endpoints)
+        .short(&["ep"]),
+    namespaced("", "v1", "Event", "events", "event")
+        .behaves(&events::Events)
+        .short(&["ev"]),
+    namespaced("", "v1", "LimitRange", "limitranges", "limitrange")
+        .behaves(&core::LimitRanges)
+        .short(&["limits"]),
     cluster("", "v1", "Namespace", "namespaces", "namespace")
+        .behaves(&core::Namespaces)
         .short(&["ns"])
         .status(),
     cluster("", "v1", "Node", "nodes", "node")
+        .behaves(&core::Nodes)
         .short(&["no"])
         .status(),
     namespaced(
@@ -106,6 +122,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "persistentvolumeclaims",
         "persistentvolumeclaim",
     )
+    .behaves(&core::PersistentVolumeClaims)
     .short(&["pvc"])
     .status(),
     cluster(
@@ -115,14 +132,18 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "persistentvolumes",
         "persistentvolume",
     )
+    .behaves(&core::PersistentVolumes)
     .short(&["pv"])
     .status(),
     namespaced("", "v1", "Pod", "pods", "pod")
+        .behaves(&pods::Pods)
         .short(&["po"])
         .in_all()
         .status()
         .generation(),
-    namespaced("", "v1", "PodTemplate", "podtemplates", "podtemplate").generation(),
+    namespaced("", "v1", "PodTemplate", "podtemplates", "podtemplate")
+        .behaves(&pods::PodTemplates)
+        .generation(),
     namespaced(
         "",
         "v1",
@@ -130,15 +151,17 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "replicationcontrollers",
         "replicationcontroller",
     )
+    .behaves(&apps::ReplicationControllers)
     .short(&["rc"])
     .in_all()
     .status()
     .scale()
     .generation(),
     namespaced("", "v1", "ResourceQuota", "resourcequotas", "resourcequota")
+        .behaves(&core::ResourceQuotas)
         .short(&["quota"])
         .status(),
-    namespaced("", "v1", "Secret", "secrets", "secret"),
+    namespaced("", "v1", "Secret", "secrets", "secret").behaves(&core::Secrets),
     namespaced(
         "",
         "v1",
@@ -146,8 +169,10 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "serviceaccounts",
         "serviceaccount",
     )
+    .behaves(&core::ServiceAccounts)
     .short(&["sa"]),
     namespaced("", "v1", "Service", "services", "service")
+        .behaves(&core::Services)
         .short(&["svc"])
         .in_all()
         .status(),
@@ -158,6 +183,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "apiservices",
         "apiservice",
     )
+    .behaves(&extensions::ApiServices)
     .extends_the_api()
     .status(),
     namespaced(
@@ -166,25 +192,30 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "ControllerRevision",
         "controllerrevisions",
         "controllerrevision",
-    ),
+    )
+    .behaves(&apps::ControllerRevisions),
     namespaced("apps", "v1", "DaemonSet", "daemonsets", "daemonset")
+        .behaves(&apps::DaemonSets)
         .short(&["ds"])
         .in_all()
         .status()
         .generation(),
     namespaced("apps", "v1", "Deployment", "deployments", "deployment")
+        .behaves(&apps::Deployments)
         .short(&["deploy"])
         .in_all()
         .status()
         .scale()
         .generation(),
     namespaced("apps", "v1", "ReplicaSet", "replicasets", "replicaset")
+        .behaves(&apps::ReplicaSets)
         .short(&["rs"])
         .in_all()
         .status()
         .scale()
         .generation(),
     namespaced("apps", "v1", "StatefulSet", "statefulsets", "statefulset")
+        .behaves(&apps::StatefulSets)
         .short(&["sts"])
         .in_all()
         .status()
@@ -194,10 +225,12 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         kept_as: Some(Conversion {
             group: "",
             version: "v1",
-            to_kept: super::events::to_core,
-            from_kept: super::events::from_core,
+            to_kept: events::to_core,
+            from_kept: events::from_core,
         }),
-        ..namespaced("events.k8s.io", "v1", "Event", "events", "event").short(&["ev"])
+        ..namespaced("events.k8s.io", "v1", "Event", "events", "event")
+            .behaves(&events::Events)
+            .short(&["ev"])
     },
     namespaced(
         "autoscaling",
@@ -206,6 +239,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "horizontalpodautoscalers",
         "horizontalpodautoscaler",
     )
+    .behaves(&autoscaling::HorizontalPodAutoscalers)
     .short(&["hpa"])
     .in_all()
     .status(),
@@ -213,8 +247,8 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         kept_as: Some(Conversion {
             group: "autoscaling",
             version: "v2",
-            to_kept: super::autoscaling::v1_to_v2,
-            from_kept: super::autoscaling::v2_to_v1,
+            to_kept: autoscaling::v1_to_v2,
+            from_kept: autoscaling::v2_to_v1,
         }),
         ..namespaced(
             "autoscaling",
@@ -223,16 +257,19 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
             "horizontalpodautoscalers",
             "horizontalpodautoscaler",
         )
+        .behaves(&autoscaling::HorizontalPodAutoscalers)
         .short(&["hpa"])
         .in_all()
         .status()
     },
     namespaced("batch", "v1", "CronJob", "cronjobs", "cronjob")
+        .behaves(&batch::CronJobs)
         .short(&["cj"])
         .in_all()
         .status()
         .generation(),
     namespaced("batch", "v1", "Job", "jobs", "job")
+        .behaves(&batch::Jobs)
         .in_all()
         .status()
         .generation(),
@@ -243,8 +280,10 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "ingressclasses",
         "ingressclass",
     )
+    .behaves(&networking::IngressClasses)
     .generation(),
     namespaced(NETWORKING, "v1", "Ingress", "ingresses", "ingress")
+        .behaves(&networking::Ingresses)
         .short(&["ing"])
         .status()
         .generation(),
@@ -255,6 +294,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "networkpolicies",
         "networkpolicy",
     )
+    .behaves(&networking::NetworkPolicies)
     .short(&["netpol"])
     .generation(),
     namespaced(
@@ -264,6 +304,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "poddisruptionbudgets",
         "poddisruptionbudget",
     )
+    .behaves(&policy::PodDisruptionBudgets)
     .short(&["pdb"])
     .status()
     .generation(),
@@ -273,10 +314,12 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "ClusterRoleBinding",
         "clusterrolebindings",
         "clusterrolebinding",
-    ),
-    cluster(RBAC, "v1", "ClusterRole", "clusterroles", "clusterrole"),
-    namespaced(RBAC, "v1", "RoleBinding", "rolebindings", "rolebinding"),
-    namespaced(RBAC, "v1", "Role", "roles", "role"),
+    )
+    .behaves(&rbac::RoleBindings),
+    cluster(RBAC, "v1", "ClusterRole", "clusterroles", "clusterrole").behaves(&rbac::Roles),
+    namespaced(RBAC, "v1", "RoleBinding", "rolebindings", "rolebinding")
+        .behaves(&rbac::RoleBindings),
+    namespaced(RBAC, "v1", "Role", "roles", "role").behaves(&rbac::Roles),
     cluster(
         "storage.k8s.io",
         "v1",
@@ -284,6 +327,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "storageclasses",
         "storageclass",
     )
+    .behaves(&policy::StorageClasses)
     .short(&["sc"]),
     cluster(
         ADMISSION,
@@ -292,6 +336,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "mutatingwebhookconfigurations",
         "mutatingwebhookconfiguration",
     )
+    .behaves(&extensions::WebhookConfigurations { mutating: true })
     .extends_the_api()
     .generation(),
     cluster(
@@ -301,6 +346,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "validatingwebhookconfigurations",
         "validatingwebhookconfiguration",
     )
+    .behaves(&extensions::WebhookConfigurations { mutating: false })
     .extends_the_api()
     .generation(),
     cluster(
@@ -310,6 +356,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "customresourcedefinitions",
         "customresourcedefinition",
     )
+    .behaves(&extensions::CustomResourceDefinitions)
     .short(&["crd", "crds"])
     .extends_the_api()
     .status()
@@ -321,6 +368,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "priorityclasses",
         "priorityclass",
     )
+    .behaves(&policy::PriorityClasses)
     .short(&["pc"])
     .generation(),
     namespaced("coordination.k8s.io", "v1", "Lease", "leases", "lease"),
@@ -331,5 +379,6 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         "endpointslices",
         "endpointslice",
     )
+    .behaves(&networking::EndpointSlices)
     .generation(),
 ];

@@ -1,6 +1,53 @@
 //! Events: the one stored form and the two groups that serve it.
 
+use super::Behaviour;
+use super::reach::{fill, inner, text};
+use super::tidy::tidy;
 use serde_json::{Map, Value, json};
+
+/// Events.
+pub(super) struct Events;
+
+impl Behaviour for Events {
+    /// Nothing is defaulted; these are written even when they are empty.
+    fn default(&self, object: &mut Value) {
+        tidy(object);
+        for time in ["eventTime", "firstTimestamp", "lastTimestamp"] {
+            fill(object, time, Value::Null);
+        }
+        for component in ["reportingComponent", "reportingInstance"] {
+            fill(object, component, "");
+        }
+        inner(object, "source");
+        inner(object, "involvedObject");
+    }
+
+    fn select_field(&self, object: &Value, field: &str) -> Option<String> {
+        if let Some(part) = field.strip_prefix("involvedObject.") {
+            let is_known = matches!(
+                part,
+                "kind"
+                    | "namespace"
+                    | "name"
+                    | "uid"
+                    | "apiVersion"
+                    | "resourceVersion"
+                    | "fieldPath"
+            );
+            return is_known.then(|| text(object, &format!("/involvedObject/{part}")).to_owned());
+        }
+        match field {
+            "reason" | "type" | "reportingComponent" => {
+                Some(text(object, &format!("/{field}")).to_owned())
+            }
+            "source" => Some(match text(object, "/source/component") {
+                "" => text(object, "/reportingComponent").to_owned(),
+                component => component.to_owned(),
+            }),
+            _ => None,
+        }
+    }
+}
 
 /// `events.k8s.io/v1` name, core `v1` name.
 const RENAMED: &[(&str, &str)] = &[

@@ -1,9 +1,21 @@
 //! The built-in kinds: which there are, and what the API server does for each beyond storing it.
 
+mod apps;
 mod autoscaling;
+mod batch;
 mod catalogue;
+mod core;
 mod events;
+mod extensions;
+mod networking;
+mod pod_spec;
+mod pods;
+mod policy;
+pub mod quantity;
+mod rbac;
+mod reach;
 pub mod table;
+mod tidy;
 
 use crate::status::FieldError;
 use serde_json::Value;
@@ -54,7 +66,9 @@ pub struct Conversion {
 /// generation, status separation, namespaces, and optimistic locking before and after these.
 pub trait Behaviour: Send + Sync {
     /// Fills in defaults on create and update, as the real server's defaulting does.
-    fn default(&self, _object: &mut Value) {}
+    fn default(&self, object: &mut Value) {
+        tidy::tidy(object);
+    }
     /// Called once on create, after defaults: allocates what the server allocates (a Service's clusterIP, a Secret's stringData → data).
     fn prepare_create(&self, _object: &mut Value) {}
     /// Called on update, after defaults: carries over what the client left out and the server keeps.

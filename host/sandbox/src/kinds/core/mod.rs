@@ -1,0 +1,13 @@
+//! The core group, except for pods and events.
+
+mod claims;
+mod config;
+mod limits;
+mod namespaces;
+mod services;
+
+pub(super) use claims::{PersistentVolumeClaims, PersistentVolumes, claim_spec};
+pub(super) use config::{ConfigMaps, Secrets, ServiceAccounts};
+pub(super) use limits::{LimitRanges, ResourceQuotas};
+pub(super) use namespaces::{Namespaces, Nodes};
+pub(super) use services::{Endpoints, Services};

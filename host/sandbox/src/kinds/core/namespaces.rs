@@ -1,0 +1,99 @@
+//! Namespaces and nodes.
+
+use crate::kinds::Behaviour;
+use crate::kinds::quantity::canonicalize_all;
+use crate::kinds::reach::{fill, fill_zero, inner, remove, set, text};
+use crate::kinds::tidy::tidy;
+use serde_json::{Value, json};
+
+/// Namespaces.
+pub(in crate::kinds) struct Namespaces;
+
+impl Behaviour for Namespaces {
+    fn default(&self, object: &mut Value) {
+        tidy(object);
+        let name = text(object, "/metadata/name").to_owned();
+        if !name.is_empty() {
+            let labels = inner(inner(object, "metadata"), "labels");
+            set(labels, "kubernetes.io/metadata.name", name);
+        }
+        inner(object, "spec");
+        fill_zero(inner(object, "status"), "phase", "Active");
+    }
+
+    fn prepare_create(&self, object: &mut Value) {
+        let spec = inner(object, "spec");
+        let mut finalizers = spec
+            .get("finalizers")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        if !finalizers.contains(&json!("kubernetes")) {
+            finalizers.push(json!("kubernetes"));
+        }
+        set(spec, "finalizers", finalizers);
+    }
+
+    /// Finalizers change through `/finalize` alone.
+    fn prepare_update(&self, new: &mut Value, old: &Value) {
+        let spec = inner(new, "spec");
+        match old.pointer("/spec/finalizers") {
+            Some(finalizers) => set(spec, "finalizers", finalizers.clone()),
+            None => drop(remove(spec, "finalizers")),
+        }
+    }
+
+    fn select_field(&self, object: &Value, field: &str) -> Option<String> {
+        matches!(field, "status.phase" | "name").then(|| match field {
+            "name" => text(object, "/metadata/name").to_owned(),
+            _ => text(object, "/status/phase").to_owned(),
+        })
+    }
+}
+
+/// Nodes.
+pub(in crate::kinds) struct Nodes;
+
+/// What a kubelet reports of its machine; written even when it is empty.
+const NODE_INFO: [&str; 10] = [
+    "architecture",
+    "bootID",
+    "containerRuntimeVersion",
+    "kernelVersion",
+    "kubeProxyVersion",
+    "kubeletVersion",
+    "machineID",
+    "operatingSystem",
+    "osImage",
+    "systemUUID",
+];
+
+impl Behaviour for Nodes {
+    fn default(&self, object: &mut Value) {
+        tidy(object);
+        inner(object, "spec");
+        let status = inner(object, "status");
+        canonicalize_all(status.get_mut("capacity"));
+        canonicalize_all(status.get_mut("allocatable"));
+        if let Some(capacity) = status.get("capacity").cloned() {
+            fill(status, "allocatable", capacity);
+        }
+        fill(
+            inner(inner(status, "daemonEndpoints"), "kubeletEndpoint"),
+            "Port",
+            0,
+        );
+        let info = inner(status, "nodeInfo");
+        for field in NODE_INFO {
+            fill(info, field, "");
+        }
+    }
+
+    fn select_field(&self, object: &Value, field: &str) -> Option<String> {
+        let is_unschedulable = object
+            .pointer("/spec/unschedulable")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+        (field == "spec.unschedulable").then(|| is_unschedulable.to_string())
+    }
+}

@@ -1,0 +1,64 @@
+//! What extends the API: CustomResourceDefinitions, webhooks, APIServices. Their schemas and rules are left as they are written.
+
+use super::Behaviour;
+use super::reach::{each, fill, fill_zero, given, inner, text};
+use serde_json::{Value, json};
+
+/// CustomResourceDefinitions.
+pub(super) struct CustomResourceDefinitions;
+
+impl Behaviour for CustomResourceDefinitions {
+    fn default(&self, object: &mut Value) {
+        let spec = inner(object, "spec");
+        let names = inner(spec, "names");
+        let kind = text(names, "/kind").to_owned();
+        if !kind.is_empty() {
+            fill_zero(names, "singular", kind.to_lowercase());
+            fill_zero(names, "listKind", format!("{kind}List"));
+        }
+        let conversion = inner(spec, "conversion");
+        fill_zero(conversion, "strategy", "None");
+        if let Some(service) = conversion.pointer_mut("/webhook/clientConfig/service") {
+            fill(service, "port", 443);
+        }
+    }
+}
+
+/// MutatingWebhookConfigurations and ValidatingWebhookConfigurations.
+pub(super) struct WebhookConfigurations {
+    /// Whether they mutate.
+    pub mutating: bool,
+}
+
+impl Behaviour for WebhookConfigurations {
+    fn default(&self, object: &mut Value) {
+        for webhook in each(object, "/webhooks") {
+            fill(webhook, "failurePolicy", "Fail");
+            fill(webhook, "matchPolicy", "Equivalent");
+            fill(webhook, "namespaceSelector", json!({}));
+            fill(webhook, "objectSelector", json!({}));
+            fill(webhook, "timeoutSeconds", 10);
+            if self.mutating {
+                fill(webhook, "reinvocationPolicy", "Never");
+            }
+            if let Some(service) = webhook.pointer_mut("/clientConfig/service") {
+                fill(service, "port", 443);
+            }
+            for rule in each(webhook, "/rules") {
+                fill(rule, "scope", "*");
+            }
+        }
+    }
+}
+
+/// APIServices.
+pub(super) struct ApiServices;
+
+impl Behaviour for ApiServices {
+    fn default(&self, object: &mut Value) {
+        inner(object, "status");
+        if let Some(service) = given(inner(object, "spec"), "service") {
+            fill(service, "port", 443);
+        }
+    }
+}

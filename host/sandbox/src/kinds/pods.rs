@@ -1,0 +1,275 @@
+//! Pods and PodTemplates: their defaults, and what admission adds to a new pod.
+
+use super::Behaviour;
+use super::pod_spec::defaults;
+use super::quantity::Quantity;
+use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
+use super::tidy::tidy;
+use serde_json::{Value, json};
+
+/// Pods.
+pub(super) struct Pods;
+
+/// Where a container finds its token.
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+impl Behaviour for Pods {
+    fn default(&self, object: &mut Value) {
+        tidy(object);
+        let spec = inner(object, "spec");
+        defaults::pod_only(spec);
+        defaults::pod_spec(spec);
+        status(inner(object, "status"));
+    }
+
+    fn prepare_create(&self, object: &mut Value) {
+        let class = qos_class(object);
+        let token = format!(
+            "kube-api-access-{}",
+            text(object, "/metadata/uid").get(..5).unwrap_or("token")
+        );
+        let spec = inner(object, "spec");
+        fill_zero(spec, "serviceAccountName", "default");
+        defaults::service_account(spec);
+        mount_token(spec, &token);
+        tolerate_lost_nodes(spec);
+        let priority = priority(text(spec, "/priorityClassName"));
+        fill(spec, "priority", priority);
+        fill(spec, "preemptionPolicy", "PreemptLowerPriority");
+        set(
+            object,
+            "status",
+            json!({"phase": "Pending", "qosClass": class}),
+        );
+    }
+
+    fn select_field(&self, object: &Value, field: &str) -> Option<String> {
+        let pointer = match field {
+            "spec.nodeName" => "/spec/nodeName",
+            "spec.restartPolicy" => "/spec/restartPolicy",
+            "spec.schedulerName" => "/spec/schedulerName",
+            "spec.serviceAccountName" => "/spec/serviceAccountName",
+            "status.phase" => "/status/phase",
+            "status.podIP" => "/status/podIP",
+            "status.nominatedNodeName" => "/status/nominatedNodeName",
+            "spec.hostNetwork" => return Some(flag(object, "/spec/hostNetwork").to_string()),
+            _ => return None,
+        };
+        Some(text(object, pointer).to_owned())
+    }
+}
+
+/// What is written of a pod's status even when nobody set it.
+fn status(status: &mut Value) {
+    fill_zero(status, "phase", "Pending");
+    for condition in each(status, "/conditions") {
+        fill(condition, "lastProbeTime", Value::Null);
+        fill(condition, "lastTransitionTime", Value::Null);
+    }
+    for statuses in [
+        "/initContainerStatuses",
+        "/containerStatuses",
+        "/ephemeralContainerStatuses",
+    ] {
+        for container in each(status, statuses) {
+            inner(container, "state");
+            inner(container, "lastState");
+            fill(container, "ready", false);
+            fill(container, "restartCount", 0);
+            fill(container, "image", "");
+            fill(container, "imageID", "");
+        }
+    }
+}
+
+/// Priorities of the two classes that every cluster has; other classes count as none.
+fn priority(class: &str) -> i64 {
+    match class {
+        "system-node-critical" => 2_000_001_000,
+        "system-cluster-critical" => 2_000_000_000,
+        _ => 0,
+    }
+}
+
+/// As the admission of service accounts does: a projected volume, mounted in each container that has nothing there.
+fn mount_token(spec: &mut Value, name: &str) {
+    if spec.get("automountServiceAccountToken") == Some(&json!(false)) {
+        return;
+    }
+    let mut is_needed = false;
+    for containers in ["/initContainers", "/containers"] {
+        for container in each(spec, containers) {
+            let has_own = list(container, "/volumeMounts")
+                .iter()
+                .any(|mount| text(mount, "/mountPath") == TOKEN_PATH);
+            if !has_own {
+                is_needed = true;
+                push(
+                    container,
+                    "volumeMounts",
+                    json!({"name": name, "readOnly": true, "mountPath": TOKEN_PATH}),
+                );
+            }
+        }
+    }
+    if is_needed {
+        push(spec, "volumes", token_volume(name));
+    }
+}
+
+fn token_volume(name: &str) -> Value {
+    let namespace = json!({"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}});
+    json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [namespace]}},
+    ]}})
+}
+
+/// As the admission of default tolerations does: five minutes on a node that is gone.
+fn tolerate_lost_nodes(spec: &mut Value) {
+    for key in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
+        let is_tolerated = list(spec, "/tolerations").iter().any(|toleration| {
+            matches!(text(toleration, "/effect"), "" | "NoExecute")
+                && ["", key].contains(&text(toleration, "/key"))
+        });
+        if !is_tolerated {
+            let toleration = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+            push(spec, "tolerations", toleration);
+        }
+    }
+}
+
+fn push(object: &mut Value, field: &str, item: Value) {
+    fill(object, field, json!([]));
+    if let Some(items) = object.get_mut(field).and_then(Value::as_array_mut) {
+        items.push(item);
+    }
+}
+
+/// `Guaranteed`, `Burstable` or `BestEffort`, from the containers' CPU and memory.
+pub(super) fn qos_class(pod: &Value) -> &'static str {
+    let containers: Vec<&Value> = ["/spec/initContainers", "/spec/containers"]
+        .iter()
+        .flat_map(|pointer| list(pod, pointer))
+        .collect();
+    let amount = |container: &Value, list: &str, resource: &str| {
+        let amount = container.pointer(&format!("/resources/{list}/{resource}"))?;
+        Quantity::read(amount).filter(|quantity| quantity.nano > 0)
+    };
+    let asks_for = |container: &Value, resource: &str| {
+        amount(container, "requests", resource)
+            .or_else(|| amount(container, "limits", resource))
+            .is_some()
+    };
+    let is_fixed = |container: &Value, resource: &str| {
+        let limit = amount(container, "limits", resource);
+        limit.is_some() && amount(container, "requests", resource).or(limit) == limit
+    };
+    let resources = ["cpu", "memory"];
+    if !containers.iter().any(|container| {
+        resources
+            .iter()
+            .any(|resource| asks_for(container, resource))
+    }) {
+        "BestEffort"
+    } else if containers.iter().all(|container| {
+        resources
+            .iter()
+            .all(|resource| is_fixed(container, resource))
+    }) {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
+}
+
+/// PodTemplates.
+pub(super) struct PodTemplates;
+
+impl Behaviour for PodTemplates {
+    fn default(&self, object: &mut Value) {
+        tidy(object);
+        if present(object, "/template").is_some() {
+            defaults::template(inner(object, "template"));
+        } else {
+            remove(object, "template");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(resources: &[Value]) -> Value {
+        let containers: Vec<Value> = resources
+            .iter()
+            .map(|resources| json!({"resources": resources}))
+            .collect();
+        json!({"spec": {"containers": containers}})
+    }
+
+    #[test]
+    fn quality_of_service_follows_requests_and_limits() {
+        let both = json!({"cpu": "1", "memory": "1Gi"});
+        assert_eq!(qos_class(&pod(&[json!({})])), "BestEffort");
+        assert_eq!(
+            qos_class(&pod(&[json!({"requests": {"cpu": "1"}})])),
+            "Burstable"
+        );
+        assert_eq!(
+            qos_class(&pod(&[
+                json!({"limits": both, "requests": {"cpu": "1000m", "memory": "1024Mi"}})
+            ])),
+            "Guaranteed"
+        );
+        assert_eq!(
+            qos_class(&pod(&[json!({"limits": both}), json!({})])),
+            "Burstable"
+        );
+    }
+
+    #[test]
+    fn a_new_pod_gets_what_admission_adds() {
+        let mut pod = json!({"metadata": {"name": "p", "uid": "abcdef"}, "spec": {"containers": [{"name": "c", "image": "x"}]}});
+        Pods.default(&mut pod);
+        Pods.prepare_create(&mut pod);
+        assert_eq!(pod["spec"]["volumes"][0]["name"], "kube-api-access-abcde");
+        assert_eq!(
+            pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"],
+            TOKEN_PATH
+        );
+        assert_eq!(pod["spec"]["serviceAccount"], "default");
+        assert_eq!(
+            pod["spec"]["tolerations"][1]["key"],
+            "node.kubernetes.io/unreachable"
+        );
+        assert_eq!(
+            pod["status"],
+            json!({"phase": "Pending", "qosClass": "BestEffort"})
+        );
+    }
+
+    #[test]
+    fn a_pod_that_wants_no_token_gets_none() {
+        let mut pod =
+            json!({"spec": {"automountServiceAccountToken": false, "containers": [{"name": "c"}]}});
+        Pods.prepare_create(&mut pod);
+        assert!(pod["spec"].get("volumes").is_none());
+    }
+
+    #[test]
+    fn pods_can_be_selected_by_node_and_phase() {
+        let pod = json!({"spec": {"nodeName": "n1"}, "status": {"phase": "Running"}});
+        assert_eq!(
+            Pods.select_field(&pod, "spec.nodeName").as_deref(),
+            Some("n1")
+        );
+        assert_eq!(Pods.select_field(&pod, "status.podIP").as_deref(), Some(""));
+        assert_eq!(Pods.select_field(&pod, "spec.priority"), None);
+    }
+}
