@@ -1,7 +1,13 @@
 //! The decisions of Flotilla: which policy, which clusters, how many, what text.
 //!
-//! Nothing here reads a clock, a socket or a global: equal inputs give equal outputs, byte for byte.
+//! Start at [`bind::bind`] and follow the arrows of `ARCHITECTURE.md`; each module is one arrow. Nothing here reads a clock, a socket
+//! or a global: equal inputs give equal outputs, byte for byte.
 #![forbid(unsafe_code)]
 
-pub mod render;
-pub mod scheduling;
+pub mod apply; // manifest × member object → what to ask of the member
+pub mod bind; // template × policy × answers → binding, clusters included
+pub mod binding;
+pub mod collect; // member objects, Works, bindings × answers → statuses
+pub mod conditions;
+pub mod render; // binding × template × overrides × answers → Works
+pub mod scheduling; // binding × clusters → clusters with replicas

@@ -40,10 +40,7 @@ pub fn prune(object: &mut Value) {
 }
 
 fn prune_deployment(object: &mut Value) {
-    let keys = [
-        "deployment.kubernetes.io/revision",
-        "deployment.kubernetes.io/revision-history",
-    ];
+    let keys = ["deployment.kubernetes.io/revision", "deployment.kubernetes.io/revision-history"];
     remove_all(object, &["metadata", "annotations"], &keys);
 }
 
@@ -57,29 +54,17 @@ fn prune_job(object: &mut Value) {
     let template_labels = ["spec", "template", "metadata", "labels"];
     remove_all(object, &["spec", "selector", "matchLabels"], &uid_keys);
     remove_all(object, &template_labels, &uid_keys);
-    remove_all(
-        object,
-        &template_labels,
-        &["job-name", "batch.kubernetes.io/job-name"],
-    );
+    remove_all(object, &template_labels, &["job-name", "batch.kubernetes.io/job-name"]);
 }
 
 fn prune_volume_claim(object: &mut Value) {
-    remove_all(
-        object,
-        &["metadata", "annotations"],
-        &["volume.kubernetes.io/selected-node"],
-    );
+    remove_all(object, &["metadata", "annotations"], &["volume.kubernetes.io/selected-node"]);
 }
 
 /// The token of a service account is made by each cluster for itself.
 fn prune_secret(object: &mut Value) {
     if object.get("type").and_then(Value::as_str) == Some("kubernetes.io/service-account-token") {
-        remove_all(
-            object,
-            &["metadata", "annotations"],
-            &["kubernetes.io/service-account.uid"],
-        );
+        remove_all(object, &["metadata", "annotations"], &["kubernetes.io/service-account.uid"]);
         if let Some(secret) = object.as_object_mut() {
             secret.insert("data".to_owned(), Value::Null);
         }
@@ -96,28 +81,17 @@ fn prune_service(object: &mut Value) {
 
 /// Tokens that the cluster of the template made for the account.
 fn prune_service_account(object: &mut Value) {
-    let name = object
-        .pointer("/metadata/name")
-        .and_then(Value::as_str)
-        .unwrap_or("");
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("");
     let generated = format!("{name}-token-");
     if let Some(secrets) = object.get_mut("secrets").and_then(Value::as_array_mut) {
         let is_generated = |name: &str| name.starts_with(&generated);
-        secrets.retain(|secret| {
-            !secret
-                .get("name")
-                .and_then(Value::as_str)
-                .is_some_and(is_generated)
-        });
+        secrets.retain(|secret| !secret.get("name").and_then(Value::as_str).is_some_and(is_generated));
     }
 }
 
 /// Removes `keys` of the map at `path`, where there is one.
 fn remove_all(object: &mut Value, path: &[&str], keys: &[&str]) {
-    let map = path
-        .iter()
-        .try_fold(object, |value, key| value.get_mut(key))
-        .and_then(Value::as_object_mut);
+    let map = path.iter().try_fold(object, |value, key| value.get_mut(key)).and_then(Value::as_object_mut);
     if let Some(map) = map {
         keys.iter().for_each(|key| drop(Map::remove(map, *key)));
     }
@@ -187,10 +161,7 @@ mod tests {
             r#"{kind: Secret, type: kubernetes.io/service-account-token, data: {token: eA==}, metadata: {annotations: {kubernetes.io/service-account.uid: u, kubernetes.io/service-account.name: web}}}"#,
             r#"{kind: Secret, type: kubernetes.io/service-account-token, data: null, metadata: {annotations: {kubernetes.io/service-account.name: web}}}"#,
         );
-        check(
-            "{kind: Secret, type: Opaque, data: {a: eA==}}",
-            "{kind: Secret, type: Opaque, data: {a: eA==}}",
-        );
+        check("{kind: Secret, type: Opaque, data: {a: eA==}}", "{kind: Secret, type: Opaque, data: {a: eA==}}");
     }
 
     #[test]
@@ -215,13 +186,7 @@ mod tests {
 
     #[test]
     fn broken_objects_stay_as_they_are() {
-        check(
-            "{kind: Job, metadata: 7, spec: [1]}",
-            "{kind: Job, metadata: 7, spec: [1]}",
-        );
-        check(
-            "{kind: ServiceAccount, secrets: web}",
-            "{kind: ServiceAccount, secrets: web}",
-        );
+        check("{kind: Job, metadata: 7, spec: [1]}", "{kind: Job, metadata: 7, spec: [1]}");
+        check("{kind: ServiceAccount, secrets: web}", "{kind: ServiceAccount, secrets: web}");
     }
 }

@@ -30,11 +30,7 @@ impl Ties {
     /// with the lowest bit of each byte.
     pub fn of_uid(uid: &str) -> Self {
         let is_odd = uid.bytes().fold(1, |parity, byte| parity ^ (byte & 1)) == 1;
-        if is_odd && !uid.is_empty() {
-            Self::Descending
-        } else {
-            Self::Ascending
-        }
+        if is_odd && !uid.is_empty() { Self::Descending } else { Self::Ascending }
     }
 }
 
@@ -63,26 +59,17 @@ fn sure_seats(seats: i64, parties: &[Party<'_>]) -> Vec<i64> {
         return vec![0; parties.len()];
     }
     let share = |votes: i128| ((votes * doubled + total) / (2 * total) - 1).max(0);
-    voting()
-        .map(|votes| i64::try_from(share(votes)).expect("a share is at most all the seats"))
-        .collect()
+    voting().map(|votes| i64::try_from(share(votes)).expect("a share is at most all the seats")).collect()
 }
 
 /// The parties with votes; the one that gets the next seat is the greatest.
 fn queue_of(parties: &[Party<'_>], dealt: &[i64], ties: Ties) -> BinaryHeap<Turn> {
-    let mut order: Vec<usize> = (0..parties.len())
-        .filter(|&party| parties[party].votes > 0)
-        .collect();
+    let mut order: Vec<usize> = (0..parties.len()).filter(|&party| parties[party].votes > 0).collect();
     match ties {
         Ties::Ascending => order.sort_unstable_by_key(|&party| parties[party].name),
         Ties::Descending => order.sort_unstable_by_key(|&party| Reverse(parties[party].name)),
     }
-    let turn = |(rank, party): (usize, usize)| Turn {
-        votes: parties[party].votes,
-        seats: dealt[party],
-        rank,
-        party,
-    };
+    let turn = |(rank, party): (usize, usize)| Turn { votes: parties[party].votes, seats: dealt[party], rank, party };
     order.into_iter().enumerate().map(turn).collect()
 }
 
@@ -104,9 +91,7 @@ impl Turn {
 impl Ord for Turn {
     fn cmp(&self, other: &Self) -> Ordering {
         let by_quotient = self.weighed_by(other).cmp(&other.weighed_by(self));
-        by_quotient
-            .then(other.seats.cmp(&self.seats))
-            .then(other.rank.cmp(&self.rank))
+        by_quotient.then(other.seats.cmp(&self.seats)).then(other.rank.cmp(&self.rank))
     }
 }
 
@@ -134,16 +119,9 @@ mod tests {
         let parties: Vec<Party<'_>> = votes
             .split(' ')
             .map(|party| party.split_once(':').expect("name:votes"))
-            .map(|(name, votes)| Party {
-                name,
-                votes: votes.parse().expect("votes"),
-            })
+            .map(|(name, votes)| Party { name, votes: votes.parse().expect("votes") })
             .collect();
-        assert_eq!(
-            dispense(seats, &parties, Ties::of_uid(uid)),
-            expected,
-            "{votes}, {seats} seats"
-        );
+        assert_eq!(dispense(seats, &parties, Ties::of_uid(uid)), expected, "{votes}, {seats} seats");
     }
 
     #[test]
@@ -184,17 +162,12 @@ mod tests {
     fn dealing_in_bulk_is_dealing_one_by_one() {
         let mut state = 7u64;
         let mut random = |below: u64| {
-            state = state
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             (state >> 33) % below
         };
         for _ in 0..2_000 {
             let names: Vec<String> = (0..=random(6)).map(|index| format!("m{index}")).collect();
-            let party = |name| Party {
-                name,
-                votes: random(9) as i64,
-            };
+            let party = |name| Party { name, votes: random(9) as i64 };
             let parties: Vec<Party<'_>> = names.iter().map(String::as_str).map(party).collect();
             let seats = random(60) as i64;
             let mut single = vec![0; parties.len()];
@@ -204,21 +177,12 @@ mod tests {
                 (single[next.party], next.seats) = (next.seats + 1, next.seats + 1);
                 queue.push(next);
             }
-            assert_eq!(
-                dispense(seats, &parties, Ties::Descending),
-                single,
-                "{parties:?} {seats}"
-            );
+            assert_eq!(dispense(seats, &parties, Ties::Descending), single, "{parties:?} {seats}");
         }
     }
 
     #[test]
     fn two_thousand_million_seats_take_no_time() {
-        check(
-            "a:1 b:2",
-            i64::from(i32::MAX),
-            "",
-            [715_827_882, 1_431_655_765],
-        );
+        check("a:1 b:2", i64::from(i32::MAX), "", [715_827_882, 1_431_655_765]);
     }
 }
