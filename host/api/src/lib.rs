@@ -12,5 +12,6 @@ pub mod labels;
 pub mod names;
 pub mod object;
 pub mod policy;
+pub mod quantity;
 pub mod schema;
 pub mod work;
