@@ -27,40 +27,26 @@ impl Cluster {
 
     /// Whether it was reached lately and said that it is well. Not known is not ready.
     pub fn is_ready(&self) -> bool {
-        self.condition(READY)
-            .is_some_and(|condition| condition.status == "True")
+        self.condition(READY).is_some_and(|condition| condition.status == "True")
     }
 
     /// Whether `status.apiEnablements` is known to be all that the cluster serves.
     pub fn has_complete_apis(&self) -> bool {
-        self.condition(COMPLETE_API_ENABLEMENTS)
-            .is_some_and(|condition| condition.status == "True")
+        self.condition(COMPLETE_API_ENABLEMENTS).is_some_and(|condition| condition.status == "True")
     }
 
     /// Whether the cluster is known to serve the kind, in this very version.
     pub fn serves(&self, gvk: &GroupVersionKind) -> bool {
         let group_version = gvk.api_version();
-        let enablements = self
-            .status
-            .iter()
-            .flat_map(|status| &status.api_enablements);
+        let enablements = self.status.iter().flat_map(|status| &status.api_enablements);
         enablements
             .filter(|enablement| enablement.group_version == group_version)
-            .any(|enablement| {
-                enablement
-                    .resources
-                    .iter()
-                    .any(|resource| resource.kind == gvk.kind)
-            })
+            .any(|enablement| enablement.resources.iter().any(|resource| resource.kind == gvk.kind))
     }
 
     /// A condition of its status.
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
-        self.status
-            .as_ref()?
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == kind)
+        self.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind)
     }
 }
 
@@ -90,11 +76,7 @@ pub struct ClusterSpec {
     #[serde(default)]
     pub sync_mode: ClusterSyncMode,
     /// URL of its API server.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        rename = "apiEndpoint"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "apiEndpoint")]
     pub api_endpoint: Option<String>,
     /// Secret with the keys `token` and `caBundle` that opens its API server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,11 +85,7 @@ pub struct ClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impersonator_secret_ref: Option<LocalSecretReference>,
     /// Whether the certificate of its API server is taken unseen.
-    #[serde(
-        default,
-        skip_serializing_if = "std::ops::Not::not",
-        rename = "insecureSkipTLSVerification"
-    )]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "insecureSkipTLSVerification")]
     pub insecure_skip_tls_verification: bool,
     /// URL of the proxy that leads to its API server: http, https or socks5.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "proxyURL")]
@@ -134,6 +112,14 @@ pub struct ClusterSpec {
     /// Sizes of nodes, from small to large, that free room is counted in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resource_models: Vec<ResourceModel>,
+}
+
+impl ClusterSpec {
+    /// The zones it is in; the one that the older field names, where there are no others.
+    pub fn all_zones(&self) -> impl Iterator<Item = &str> {
+        let older = self.zone.iter().filter(|zone| self.zones.is_empty() && !zone.is_empty());
+        self.zones.iter().chain(older).map(String::as_str)
+    }
 }
 
 /// Names a Secret.

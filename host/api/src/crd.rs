@@ -4,9 +4,7 @@
 //! as files, kept by a test.
 
 use crate::cluster::Cluster;
-use crate::policy::{
-    ClusterOverridePolicy, ClusterPropagationPolicy, OverridePolicy, PropagationPolicy,
-};
+use crate::policy::{ClusterOverridePolicy, ClusterPropagationPolicy, OverridePolicy, PropagationPolicy};
 use crate::work::{ClusterResourceBinding, ResourceBinding, Work};
 use k8s_openapi::ListableResource;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as ext;
@@ -18,20 +16,9 @@ use serde_json::{Map, Value, json};
 
 /// All of them, in the order in which they are listed to users.
 pub fn crds() -> Vec<ext::CustomResourceDefinition> {
-    let policy_columns = || {
-        vec![
-            column("CONFLICT-RESOLUTION", "string", ".spec.conflictResolution"),
-            column("PRIORITY", "string", ".spec.priority"),
-            age(),
-        ]
-    };
-    let binding_columns = || {
-        vec![
-            condition_column("SCHEDULED", "Scheduled"),
-            condition_column("FULLYAPPLIED", "FullyApplied"),
-            age(),
-        ]
-    };
+    let policy_columns =
+        || vec![column("CONFLICT-RESOLUTION", "string", ".spec.conflictResolution"), column("PRIORITY", "string", ".spec.priority"), age()];
+    let binding_columns = || vec![condition_column("SCHEDULED", "Scheduled"), condition_column("FULLYAPPLIED", "FullyApplied"), age()];
     vec![
         definition::<PropagationPolicy>(Some("pp"), Subresources::None, policy_columns()),
         definition::<ClusterPropagationPolicy>(Some("cpp"), Subresources::None, policy_columns()),
@@ -45,15 +32,7 @@ pub fn crds() -> Vec<ext::CustomResourceDefinition> {
 }
 
 fn work_columns() -> Vec<ext::CustomResourceColumnDefinition> {
-    vec![
-        column(
-            "WORKLOAD-KIND",
-            "string",
-            ".spec.workload.manifests[*].kind",
-        ),
-        condition_column("APPLIED", "Applied"),
-        age(),
-    ]
+    vec![column("WORKLOAD-KIND", "string", ".spec.workload.manifests[*].kind"), condition_column("APPLIED", "Applied"), age()]
 }
 
 fn cluster_columns() -> Vec<ext::CustomResourceColumnDefinition> {
@@ -88,10 +67,7 @@ where
 {
     let (kind, plural) = (K::KIND.to_owned(), K::URL_PATH_SEGMENT.to_owned());
     ext::CustomResourceDefinition {
-        metadata: ObjectMeta {
-            name: Some(format!("{plural}.{}", K::GROUP)),
-            ..Default::default()
-        },
+        metadata: ObjectMeta { name: Some(format!("{plural}.{}", K::GROUP)), ..Default::default() },
         spec: ext::CustomResourceDefinitionSpec {
             group: K::GROUP.to_owned(),
             names: ext::CustomResourceDefinitionNames {
@@ -107,15 +83,11 @@ where
                 name: K::VERSION.to_owned(),
                 served: true,
                 storage: true,
-                schema: Some(ext::CustomResourceValidation {
-                    open_api_v3_schema: Some(schema::<K>()),
-                }),
+                schema: Some(ext::CustomResourceValidation { open_api_v3_schema: Some(schema::<K>()) }),
                 additional_printer_columns: Some(columns).filter(|columns| !columns.is_empty()),
-                subresources: (subresources == Subresources::Status).then(|| {
-                    ext::CustomResourceSubresources {
-                        status: Some(ext::CustomResourceSubresourceStatus(json!({}))),
-                        scale: None,
-                    }
+                subresources: (subresources == Subresources::Status).then(|| ext::CustomResourceSubresources {
+                    status: Some(ext::CustomResourceSubresourceStatus(json!({}))),
+                    scale: None,
                 }),
                 ..Default::default()
             }],
@@ -144,10 +116,7 @@ fn schema<K: JsonSchema>() -> ext::JSONSchemaProps {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<K>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<K>().to_value();
     make_structural(&mut schema);
     let text = |description: &str| json!({"type": "string", "description": description});
     schema["properties"]["apiVersion"] = text("Group and version of the object.");
@@ -164,49 +133,28 @@ fn make_structural(schema: &mut Value) {
     keywords.remove("title");
     drop_null(keywords);
     let required = keywords.get("required").cloned().unwrap_or_default();
-    if let Some(properties) = keywords
-        .get_mut("properties")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(properties) = keywords.get_mut("properties").and_then(Value::as_object_mut) {
         // Only there because reading is lenient.
-        for name in required
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            properties
-                .get_mut(name)
-                .and_then(Value::as_object_mut)
-                .map(|property| property.remove("default"));
+        for name in required.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            properties.get_mut(name).and_then(Value::as_object_mut).map(|property| property.remove("default"));
         }
         properties.values_mut().for_each(make_structural);
     }
     for keyword in ["items", "additionalProperties"] {
-        keywords
-            .get_mut(keyword)
-            .map(make_structural)
-            .unwrap_or_default();
+        keywords.get_mut(keyword).map(make_structural).unwrap_or_default();
     }
 }
 
 /// An optional field may be absent; that it may be null goes without saying.
 fn drop_null(keywords: &mut Map<String, Value>) {
     if let Some(types) = keywords.get("type").and_then(Value::as_array) {
-        let kept = types
-            .iter()
-            .find(|kept| *kept != "null")
-            .cloned()
-            .unwrap_or_default();
+        let kept = types.iter().find(|kept| *kept != "null").cloned().unwrap_or_default();
         keywords.insert("type".to_owned(), kept);
     }
     if let Some(words) = keywords.get_mut("enum").and_then(Value::as_array_mut) {
         words.retain(|word| !word.is_null());
     }
-    let either = keywords
-        .get("anyOf")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice);
+    let either = keywords.get("anyOf").and_then(Value::as_array).map(Vec::as_slice);
     if let Some([Value::Object(some), null]) = either
         && null.get("type").is_some_and(|kind| kind == "null")
     {
@@ -228,11 +176,7 @@ fn column(name: &str, kind: &str, json_path: &str) -> ext::CustomResourceColumnD
 }
 
 fn condition_column(name: &str, condition: &str) -> ext::CustomResourceColumnDefinition {
-    column(
-        name,
-        "string",
-        &format!(".status.conditions[?(@.type==\"{condition}\")].status"),
-    )
+    column(name, "string", &format!(".status.conditions[?(@.type==\"{condition}\")].status"))
 }
 
 fn age() -> ext::CustomResourceColumnDefinition {
@@ -240,8 +184,5 @@ fn age() -> ext::CustomResourceColumnDefinition {
 }
 
 fn wide(name: &str, json_path: &str) -> ext::CustomResourceColumnDefinition {
-    ext::CustomResourceColumnDefinition {
-        priority: Some(1),
-        ..column(name, "string", json_path)
-    }
+    ext::CustomResourceColumnDefinition { priority: Some(1), ..column(name, "string", json_path) }
 }

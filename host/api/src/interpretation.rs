@@ -56,9 +56,7 @@ impl Operation {
 
     /// The operation that the hook (WIT interface) of this name answers.
     pub fn of_hook(hook: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|operation| operation.hook() == hook)
+        Self::ALL.into_iter().find(|operation| operation.hook() == hook)
     }
 
     fn names(self) -> (&'static str, &'static str) {
@@ -86,15 +84,8 @@ impl FromStr for Operation {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL
             .into_iter()
-            .find(|operation| {
-                operation.name().eq_ignore_ascii_case(text) || operation.hook() == text
-            })
-            .ok_or_else(|| {
-                format!(
-                    "unknown operation `{text}`, known are {}",
-                    Self::ALL.map(Self::name).join(", ")
-                )
-            })
+            .find(|operation| operation.name().eq_ignore_ascii_case(text) || operation.hook() == text)
+            .ok_or_else(|| format!("unknown operation `{text}`, known are {}", Self::ALL.map(Self::name).join(", ")))
     }
 }
 
@@ -232,8 +223,7 @@ pub trait Interpreter: Send + Sync {
     /// InterpretStatus: the status to carry back, `None` while there is none. Always supported: the generic default copies `.status`.
     fn reflect(&self, observed: &Object) -> Asked<Option<serde_json::Value>>;
     /// AggregateStatus: the changed template; only its `.status` may differ. `None` and an empty list of items are different.
-    fn aggregate(&self, template: &Object, items: Option<&[AggregatedStatusItem]>)
-    -> Asked<Object>;
+    fn aggregate(&self, template: &Object, items: Option<&[AggregatedStatusItem]>) -> Asked<Object>;
     /// InterpretHealth.
     fn health(&self, observed: &Object) -> Asked<Health>;
     /// InterpretDependency, sorted by apiVersion, kind, namespace, name.

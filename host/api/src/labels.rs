@@ -121,18 +121,15 @@ pub const CLUSTER_BINDING_FINALIZER: &str = "karmada.io/cluster-resource-binding
 /// Finalizer of a PropagationPolicy: its claims are removed first.
 pub const PROPAGATION_POLICY_FINALIZER: &str = "karmada.io/propagation-policy-controller";
 /// Finalizer of a ClusterPropagationPolicy: its claims are removed first.
-pub const CLUSTER_PROPAGATION_POLICY_FINALIZER: &str =
-    "karmada.io/cluster-propagation-policy-controller";
+pub const CLUSTER_PROPAGATION_POLICY_FINALIZER: &str = "karmada.io/cluster-propagation-policy-controller";
 /// Finalizer of a ResourceBinding whose dependencies follow it.
 pub const DEPENDENCIES_FINALIZER: &str = "karmada.io/binding-dependencies-distributor";
 /// Finalizer of the Works of EndpointSlices.
 pub const ENDPOINT_SLICE_FINALIZER: &str = "karmada.io/endpointslice-controller";
 /// Finalizer of the Works that collect EndpointSlices.
-pub const ENDPOINT_SLICE_COLLECT_FINALIZER: &str =
-    "karmada.io/mcs-endpointslice-collect-controller";
+pub const ENDPOINT_SLICE_COLLECT_FINALIZER: &str = "karmada.io/mcs-endpointslice-collect-controller";
 /// Finalizer of the Works that dispatch EndpointSlices.
-pub const ENDPOINT_SLICE_DISPATCH_FINALIZER: &str =
-    "karmada.io/mcs-endpointslice-dispatch-controller";
+pub const ENDPOINT_SLICE_DISPATCH_FINALIZER: &str = "karmada.io/mcs-endpointslice-dispatch-controller";
 /// Finalizer of a MultiClusterService.
 pub const MULTI_CLUSTER_SERVICE_FINALIZER: &str = "karmada.io/multiclusterservice-controller";
 

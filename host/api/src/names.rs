@@ -31,11 +31,7 @@ pub fn work_name(kind: &str, name: &str, namespace: &str) -> String {
 
 /// [`work_name`] of an object.
 pub fn work_name_of(object: &Object) -> String {
-    work_name(
-        object.kind(),
-        object.name(),
-        object.namespace().unwrap_or(""),
-    )
+    work_name(object.kind(), object.name(), object.namespace().unwrap_or(""))
 }
 
 /// The namespace that holds the Works of a cluster.
@@ -50,9 +46,7 @@ pub fn cluster_of_execution_namespace(namespace: &str) -> Option<&str> {
 
 /// Whether nothing in the namespace is ever propagated, because it is the control plane's own.
 pub fn is_reserved_namespace(namespace: &str) -> bool {
-    namespace == SYSTEM_NAMESPACE
-        || namespace == CLUSTER_NAMESPACE
-        || namespace.starts_with(EXECUTION_SPACE_PREFIX)
+    namespace == SYSTEM_NAMESPACE || namespace == CLUSTER_NAMESPACE || namespace.starts_with(EXECUTION_SPACE_PREFIX)
 }
 
 /// The end of the label `resourcebinding.karmada.io/depended-by-…` that names a binding.
@@ -70,11 +64,7 @@ pub fn namespaced_key(namespace: &str, name: &str) -> String {
 
 /// Name of the policy that promotes one object. `gvk` as Go prints it: `apps/v1, Kind=Deployment`.
 pub fn promotion_policy_name(namespace: &str, name: &str, gvk: &str) -> String {
-    lower(&format!(
-        "{}-{}",
-        plain(name),
-        hash(&format!("{namespace}{gvk}"))
-    ))
+    lower(&format!("{}-{}", plain(name), hash(&format!("{namespace}{gvk}"))))
 }
 
 /// Name of the account that the control plane uses in a cluster.
@@ -103,20 +93,12 @@ fn plain(name: &str) -> String {
 
 /// Letter by letter, as Go does it: no letter becomes two, and none looks at its neighbours.
 fn lower(text: &str) -> String {
-    text.chars()
-        .map(|letter| letter.to_lowercase().next().unwrap_or(letter))
-        .collect()
+    text.chars().map(|letter| letter.to_lowercase().next().unwrap_or(letter)).collect()
 }
 
 /// FNV-1a of 32 bits in decimal digits, each digit as a letter that cannot make up words.
 fn hash(text: &str) -> String {
     const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-    let number = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    number
-        .to_string()
-        .bytes()
-        .map(|digit| char::from(ALPHABET[usize::from(digit) % 27]))
-        .collect()
+    let number = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    number.to_string().bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % 27])).collect()
 }

@@ -26,20 +26,12 @@ impl GroupVersionKind {
     /// From an `apiVersion` (`apps/v1`, `v1`) and a kind.
     pub fn new(api_version: &str, kind: &str) -> Self {
         let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-        Self {
-            group: group.to_owned(),
-            version: version.to_owned(),
-            kind: kind.to_owned(),
-        }
+        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.to_owned() }
     }
 
     /// The `apiVersion` of objects of this kind.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 }
 
@@ -87,27 +79,22 @@ impl Object {
 
     /// `metadata.generation`, or 0.
     pub fn generation(&self) -> i64 {
-        self.at(&["metadata", "generation"])
-            .and_then(Value::as_i64)
-            .unwrap_or(0)
+        self.at(&["metadata", "generation"]).and_then(Value::as_i64).unwrap_or(0)
     }
 
     /// Whether `metadata.deletionTimestamp` is set.
     pub fn is_deleting(&self) -> bool {
-        self.at(&["metadata", "deletionTimestamp"])
-            .is_some_and(|time| !time.is_null())
+        self.at(&["metadata", "deletionTimestamp"]).is_some_and(|time| !time.is_null())
     }
 
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        self.at(&["metadata", "labels", key])
-            .and_then(Value::as_str)
+        self.at(&["metadata", "labels", key]).and_then(Value::as_str)
     }
 
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.at(&["metadata", "annotations", key])
-            .and_then(Value::as_str)
+        self.at(&["metadata", "annotations", key]).and_then(Value::as_str)
     }
 
     /// `metadata.labels`, where they are a map.
@@ -117,20 +104,17 @@ impl Object {
 
     /// `metadata.annotations`, where they are a map.
     pub fn annotations(&self) -> Option<&Map<String, Value>> {
-        self.at(&["metadata", "annotations"])
-            .and_then(Value::as_object)
+        self.at(&["metadata", "annotations"]).and_then(Value::as_object)
     }
 
     /// Sets a label; makes `metadata.labels` where it is missing or not a map.
     pub fn set_label(&mut self, key: &str, value: impl Into<String>) {
-        self.metadata_map("labels")
-            .insert(key.to_owned(), Value::String(value.into()));
+        self.metadata_map("labels").insert(key.to_owned(), Value::String(value.into()));
     }
 
     /// Sets an annotation; makes `metadata.annotations` where it is missing or not a map.
     pub fn set_annotation(&mut self, key: &str, value: impl Into<String>) {
-        self.metadata_map("annotations")
-            .insert(key.to_owned(), Value::String(value.into()));
+        self.metadata_map("annotations").insert(key.to_owned(), Value::String(value.into()));
     }
 
     /// The value at a path of keys (lists are not entered).

@@ -47,49 +47,23 @@ pub enum QuantityError {
     TooLarge(String),
 }
 
-const DECIMAL_SUFFIXES: [(&str, i32); 10] = [
-    ("n", -9),
-    ("u", -6),
-    ("m", -3),
-    ("", 0),
-    ("k", 3),
-    ("M", 6),
-    ("G", 9),
-    ("T", 12),
-    ("P", 15),
-    ("E", 18),
-];
+const DECIMAL_SUFFIXES: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 
-const BINARY_SUFFIXES: [(&str, u32); 6] = [
-    ("Ki", 10),
-    ("Mi", 20),
-    ("Gi", 30),
-    ("Ti", 40),
-    ("Pi", 50),
-    ("Ei", 60),
-];
+const BINARY_SUFFIXES: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 
 impl Amount {
     /// Nothing.
-    pub const ZERO: Self = Self {
-        nanos: 0,
-        format: Format::DecimalSi,
-    };
+    pub const ZERO: Self = Self { nanos: 0, format: Format::DecimalSi };
 
     /// So many units.
     pub fn units(units: i64, format: Format) -> Self {
-        Self {
-            nanos: i128::from(units) * NANOS,
-            format,
-        }
+        Self { nanos: i128::from(units) * NANOS, format }
     }
 
     /// So many thousandths.
     pub fn thousandths(milli: i64, format: Format) -> Self {
-        Self {
-            nanos: i128::from(milli) * (NANOS / 1000),
-            format,
-        }
+        Self { nanos: i128::from(milli) * (NANOS / 1000), format }
     }
 
     /// From JSON: a string or a number.
@@ -137,10 +111,7 @@ impl Amount {
 
     /// So many times the amount.
     pub fn times(self, factor: i64) -> Self {
-        Self {
-            nanos: self.nanos.saturating_mul(i128::from(factor)),
-            ..self
-        }
+        Self { nanos: self.nanos.saturating_mul(i128::from(factor)), ..self }
     }
 
     fn in_steps_of(self, step: i128) -> i64 {
@@ -154,9 +125,7 @@ impl Amount {
             number /= 1000;
             exponent += 3;
         }
-        let suffix = DECIMAL_SUFFIXES
-            .iter()
-            .find(|(_, power)| *power == exponent);
+        let suffix = DECIMAL_SUFFIXES.iter().find(|(_, power)| *power == exponent);
         match suffix {
             Some((suffix, _)) if format != Format::DecimalExponent => write!(f, "{number}{suffix}"),
             _ if exponent == 0 => write!(f, "{number}"),
@@ -185,9 +154,7 @@ impl fmt::Display for Amount {
         }
         let is_small = self.nanos.abs() < 1024 * NANOS;
         match self.format {
-            Format::BinarySi if is_small || self.nanos % NANOS != 0 => {
-                self.write_decimal(f, Format::DecimalSi)
-            }
+            Format::BinarySi if is_small || self.nanos % NANOS != 0 => self.write_decimal(f, Format::DecimalSi),
             Format::BinarySi => self.write_binary(f),
             format => self.write_decimal(f, format),
         }
@@ -199,21 +166,15 @@ impl FromStr for Amount {
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
         let scanned = Scanned::scan(text).ok_or_else(|| QuantityError::Format(text.to_owned()))?;
-        let suffix =
-            Suffix::of(scanned.suffix).ok_or_else(|| QuantityError::Suffix(text.to_owned()))?;
-        let nanos = scanned
-            .nanos(suffix)
-            .ok_or_else(|| QuantityError::TooLarge(text.to_owned()))?;
+        let suffix = Suffix::of(scanned.suffix).ok_or_else(|| QuantityError::Suffix(text.to_owned()))?;
+        let nanos = scanned.nanos(suffix).ok_or_else(|| QuantityError::TooLarge(text.to_owned()))?;
         let (nanos, format) = match suffix {
             Suffix::Decimal(_) => (nanos, Format::DecimalSi),
             Suffix::Exponent(_) => (nanos, Format::DecimalExponent),
             Suffix::Binary(_) if nanos > 0 && nanos < NANOS => (nanos, Format::DecimalSi),
             Suffix::Binary(_) => (nanos.min(MAX_BINARY), Format::BinarySi),
         };
-        Ok(Self {
-            nanos: if scanned.is_negative { -nanos } else { nanos },
-            format,
-        })
+        Ok(Self { nanos: if scanned.is_negative { -nanos } else { nanos }, format })
     }
 }
 
@@ -249,12 +210,7 @@ impl<'a> Scanned<'a> {
         let letters = suffix.trim_start_matches(|letter| "eEinumkKMGTP".contains(letter));
         let exponent = letters.strip_prefix(['+', '-']).unwrap_or(letters);
         let is_suffix = exponent.bytes().all(|digit| digit.is_ascii_digit());
-        is_suffix.then_some(Self {
-            is_negative: text.starts_with('-'),
-            whole,
-            fraction,
-            suffix,
-        })
+        is_suffix.then_some(Self { is_negative: text.starts_with('-'), whole, fraction, suffix })
     }
 
     /// The number without its sign, rounded up to whole nanos; `None`: too large.
@@ -287,36 +243,20 @@ impl<'a> Scanned<'a> {
 /// `digits * factor * 10^shift`, rounded up; `None`: it does not fit.
 fn scale(digits: &str, factor: i128, shift: i64) -> Option<i128> {
     if shift >= 0 {
-        let power = u32::try_from(shift)
-            .ok()
-            .and_then(|shift| 10_i128.checked_pow(shift))?;
-        return digits
-            .parse::<i128>()
-            .ok()?
-            .checked_mul(factor)?
-            .checked_mul(power);
+        let power = u32::try_from(shift).ok().and_then(|shift| 10_i128.checked_pow(shift))?;
+        return digits.parse::<i128>().ok()?.checked_mul(factor)?.checked_mul(power);
     }
     // Digits beyond the nano only matter by not being zero, as long as no factor brings them back.
     let dropped = usize::try_from(shift.unsigned_abs()).ok()?;
     const GUARD: usize = 18;
     let cut = dropped.saturating_sub(GUARD).min(digits.len());
     let (kept, lost) = digits.split_at(digits.len() - cut);
-    let kept = if kept.is_empty() {
-        0
-    } else {
-        kept.parse::<i128>().ok()?
-    };
+    let kept = if kept.is_empty() { 0 } else { kept.parse::<i128>().ok()? };
     let kept = kept.checked_mul(factor)?;
     let more = lost.bytes().any(|digit| digit != b'0');
-    let power = u32::try_from(dropped - dropped.saturating_sub(GUARD))
-        .ok()
-        .map(|left| 10_i128.pow(left))?;
+    let power = u32::try_from(dropped - dropped.saturating_sub(GUARD)).ok().map(|left| 10_i128.pow(left))?;
     let rounded = round_away(kept, power);
-    Some(if more && kept % power == 0 {
-        rounded + 1
-    } else {
-        rounded
-    })
+    Some(if more && kept % power == 0 { rounded + 1 } else { rounded })
 }
 
 fn split_digits(text: &str) -> (&str, &str) {
@@ -342,10 +282,7 @@ impl Suffix {
         if let Some((_, power)) = BINARY_SUFFIXES.iter().find(|(suffix, _)| *suffix == text) {
             return Some(Self::Binary(*power));
         }
-        text.strip_prefix(['e', 'E'])?
-            .parse()
-            .ok()
-            .map(Self::Exponent)
+        text.strip_prefix(['e', 'E'])?.parse().ok().map(Self::Exponent)
     }
 }
 
@@ -379,25 +316,15 @@ impl Default for Amount {
 impl Add for Amount {
     type Output = Self;
     fn add(self, other: Self) -> Self {
-        let format = if self.is_zero() {
-            other.format
-        } else {
-            self.format
-        };
-        Self {
-            nanos: self.nanos.saturating_add(other.nanos),
-            format,
-        }
+        let format = if self.is_zero() { other.format } else { self.format };
+        Self { nanos: self.nanos.saturating_add(other.nanos), format }
     }
 }
 
 impl Neg for Amount {
     type Output = Self;
     fn neg(self) -> Self {
-        Self {
-            nanos: -self.nanos,
-            ..self
-        }
+        Self { nanos: -self.nanos, ..self }
     }
 }
 

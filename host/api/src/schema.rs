@@ -8,7 +8,8 @@ pub const REASON: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
 
 const QUANTITY: &str = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
 
-const CONDITION_TYPE: &str = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
+const CONDITION_TYPE: &str =
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
 
 /// An object of any shape, kept as it is.
 pub fn any_object(_: &mut SchemaGenerator) -> Schema {
@@ -143,10 +144,7 @@ pub fn tolerations(_: &mut SchemaGenerator) -> Schema {
 /// Kubernetes' taints.
 pub fn taints(generator: &mut SchemaGenerator) -> Schema {
     let mut added = time(generator);
-    added.insert(
-        "description".into(),
-        "When a `NoExecute` taint was added.".into(),
-    );
+    added.insert("description".into(), "When a `NoExecute` taint was added.".into());
     json_schema!({
         "type": "array",
         "items": {
@@ -166,10 +164,7 @@ pub fn taints(generator: &mut SchemaGenerator) -> Schema {
 /// Kubernetes' conditions.
 pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
     let mut changed = time(generator);
-    changed.insert(
-        "description".into(),
-        "When the status of the condition changed last.".into(),
-    );
+    changed.insert("description".into(), "When the status of the condition changed last.".into());
     json_schema!({
         "type": "array",
         "items": {
@@ -209,10 +204,7 @@ pub fn conditions(generator: &mut SchemaGenerator) -> Schema {
 }
 
 fn node_requirement() -> Value {
-    requirement(
-        "The label or field.",
-        "`In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`.",
-    )
+    requirement("The label or field.", "`In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`.")
 }
 
 fn requirement(key: &str, operator: &str) -> Value {

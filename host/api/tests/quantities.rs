@@ -26,10 +26,7 @@ fn written_in_canonical_form() {
         ("1e-12", "1e-9"),
         ("0.00000000000000000000000000000000000000000001", "1n"),
         ("1.0000000000000000000000000000000000000000000", "1"),
-        (
-            "1.0000000000000000000000000000000000000000001",
-            "1000000001n",
-        ),
+        ("1.0000000000000000000000000000000000000000001", "1000000001n"),
         ("1k", "1k"),
         ("1000", "1k"),
         ("1024", "1024"),
@@ -62,36 +59,18 @@ fn written_in_canonical_form() {
 #[test]
 fn what_is_no_quantity_says_so() {
     for text in ["", " 1", "1 ", "one", "1.2.3", "0x10", "1e3e", "1,5"] {
-        assert_eq!(
-            text.parse::<Amount>(),
-            Err(QuantityError::Format(text.to_owned())),
-            "`{text}`"
-        );
+        assert_eq!(text.parse::<Amount>(), Err(QuantityError::Format(text.to_owned())), "`{text}`");
     }
-    for text in [
-        "1K", "1mi", "1ki", "1e1.5", "3g", "1e", "1Kii", "1ee3", "1e+",
-    ] {
+    for text in ["1K", "1mi", "1ki", "1e1.5", "3g", "1e", "1Kii", "1ee3", "1e+"] {
         let error = text.parse::<Amount>().unwrap_err();
-        assert!(
-            matches!(error, QuantityError::Suffix(_) | QuantityError::Format(_)),
-            "`{text}`: {error}"
-        );
+        assert!(matches!(error, QuantityError::Suffix(_) | QuantityError::Format(_)), "`{text}`: {error}");
     }
-    assert_eq!(
-        "1e400".parse::<Amount>(),
-        Err(QuantityError::TooLarge("1e400".to_owned()))
-    );
+    assert_eq!("1e400".parse::<Amount>(), Err(QuantityError::TooLarge("1e400".to_owned())));
 }
 
 #[test]
 fn json_holds_strings_and_numbers() {
-    for (value, written) in [
-        (json!("2"), "2"),
-        (json!(" 2 "), "2"),
-        (json!(2), "2"),
-        (json!(2.5), "2500m"),
-        (json!(-1), "-1"),
-    ] {
+    for (value, written) in [(json!("2"), "2"), (json!(" 2 "), "2"), (json!(2), "2"), (json!(2.5), "2500m"), (json!(-1), "-1")] {
         assert_eq!(Amount::from_json(&value).unwrap().to_string(), written);
     }
     assert!(Amount::from_json(&json!(true)).is_err());
@@ -112,11 +91,7 @@ fn sums_keep_the_format_of_the_first_that_is_something() {
         ("4Ei", "4Ei", "8Ei"),
         ("9007199254740993", "1", "9007199254740994"),
     ] {
-        assert_eq!(
-            (amount(left) + amount(right)).to_string(),
-            sum,
-            "{left} + {right}"
-        );
+        assert_eq!((amount(left) + amount(right)).to_string(), sum, "{left} + {right}");
     }
     assert_eq!((amount("0") - amount("1Ki")).to_string(), "-1Ki");
     assert_eq!((amount("1Gi") - amount("1Gi")).to_string(), "0");
@@ -135,11 +110,7 @@ fn whole_numbers_round_away_from_zero() {
         ("100E", i64::MAX, i64::MAX),
         ("-100E", i64::MIN, i64::MIN),
     ] {
-        assert_eq!(
-            (amount(text).value(), amount(text).milli_value()),
-            (units, milli),
-            "`{text}`"
-        );
+        assert_eq!((amount(text).value(), amount(text).milli_value()), (units, milli), "`{text}`");
     }
     assert_eq!(amount("1500m").as_f64(), 1.5);
 }
@@ -160,10 +131,7 @@ fn numbers() -> impl Iterator<Item = i64> {
 fn any_amount_reads_back_as_it_was_written() {
     let formats = [Format::DecimalSi, Format::BinarySi, Format::DecimalExponent];
     for (number, format) in numbers().zip(formats.into_iter().cycle()).take(30_000) {
-        for amount_ in [
-            Amount::units(number, format),
-            Amount::thousandths(number, format),
-        ] {
+        for amount_ in [Amount::units(number, format), Amount::thousandths(number, format)] {
             let text = amount_.to_string();
             let back = amount(&text);
             assert_eq!(back, amount_, "`{text}`");

@@ -32,10 +32,7 @@ spec:
 "#,
     );
     let failover = policy.spec.failover.unwrap().application.unwrap();
-    assert_eq!(
-        failover.purge_mode,
-        Some(PurgeMode::Other("Sometimes".to_owned()))
-    );
+    assert_eq!(failover.purge_mode, Some(PurgeMode::Other("Sometimes".to_owned())));
 }
 
 #[test]
@@ -94,18 +91,10 @@ spec: {{resource: {{apiVersion: apps/v1, kind: Deployment, name: web, namespace:
     };
     assert_eq!(binding("").spec.clusters, None);
     assert_eq!(binding(", clusters: []").spec.clusters, Some(vec![]));
-    assert_eq!(
-        binding(", clusters: [{name: a, replicas: 2}]")
-            .spec
-            .targets()[0]
-            .replicas,
-        2
-    );
+    assert_eq!(binding(", clusters: [{name: a, replicas: 2}]").spec.targets()[0].replicas, 2);
     assert!(!binding("").spec.is_workload());
     assert!(binding(", replicaRequirements: {}").spec.is_workload());
-    binding(
-        ", suspension: {scheduling: true, dispatching: false}, rescheduleTriggeredAt: 2026-01-02T03:04:05Z",
-    );
+    binding(", suspension: {scheduling: true, dispatching: false}, rescheduleTriggeredAt: 2026-01-02T03:04:05Z");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! or a global: equal inputs give equal outputs, byte for byte.
 #![forbid(unsafe_code)]
 
+pub mod affinity; // cluster × affinity → whether it is meant
 pub mod apply; // manifest × member object → what to ask of the member
 pub mod bind; // template × policy × answers → binding, clusters included
 pub mod binding;
@@ -11,3 +12,4 @@ pub mod collect; // member objects, Works, bindings × answers → statuses
 pub mod conditions;
 pub mod render; // binding × template × overrides × answers → Works
 pub mod scheduling; // binding × clusters → clusters with replicas
+pub mod selector; // labels × selector → whether it matches

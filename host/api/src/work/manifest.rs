@@ -30,10 +30,7 @@ pub struct WorkSpec {
 impl WorkSpec {
     /// The objects that the cluster gets.
     pub fn manifests(&self) -> &[Object] {
-        self.workload
-            .as_ref()
-            .map(|workload| workload.manifests.as_slice())
-            .unwrap_or_default()
+        self.workload.as_ref().map(|workload| workload.manifests.as_slice()).unwrap_or_default()
     }
 }
 
