@@ -1,5 +1,6 @@
 //! What the API server says when it refuses: `Status` objects, in the real server's words.
 
+use crate::registry::qualified;
 use serde_json::{Value, json};
 
 /// A refusal, as `meta/v1 Status` with an HTTP code.
@@ -28,15 +29,108 @@ impl ApiError {
         status
     }
 
+    fn plain(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: None }
+    }
+
+    fn about(code: u16, reason: &'static str, message: String, group: &str, plural: &str, name: &str) -> Self {
+        let mut details = serde_json::Map::new();
+        for (key, value) in [("name", name), ("group", group), ("kind", plural)] {
+            if !value.is_empty() {
+                details.insert(key.into(), value.into());
+            }
+        }
+        Self { code, reason, message, details: Some(Value::Object(details)) }
+    }
+
+    /// 400: the request cannot be understood.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::plain(400, "BadRequest", message)
+    }
+
+    /// 401: no token, or a wrong one.
+    pub fn unauthorized() -> Self {
+        Self::plain(401, "Unauthorized", "Unauthorized")
+    }
+
+    /// 403 for one object: `pods "a" is forbidden: why`.
+    pub fn forbidden(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let message = format!("{} \"{name}\" is forbidden: {why}", qualified(plural, group));
+        Self::about(403, "Forbidden", message, group, plural, name)
+    }
+
+    /// 404 for one object: `deployments.apps "web" not found`.
+    pub fn not_found(group: &str, plural: &str, name: &str) -> Self {
+        Self::about(404, "NotFound", format!("{} \"{name}\" not found", qualified(plural, group)), group, plural, name)
+    }
+
+    /// 404 for a type or subresource that is not served.
+    pub fn no_resource() -> Self {
+        Self { details: Some(json!({})), ..Self::plain(404, "NotFound", "the server could not find the requested resource") }
+    }
+
+    /// 405: the resource has no such verb.
+    pub fn no_method() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self { details: Some(json!({})), ..Self::plain(405, "MethodNotAllowed", message) }
+    }
+
+    /// 406: none of the accepted media types can be made.
+    pub fn not_acceptable() -> Self {
+        let message = "only the following media types are accepted: application/json, application/json;stream=watch";
+        Self::plain(406, "NotAcceptable", message)
+    }
+
+    /// 409: there is such an object already.
+    pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
+        Self::about(409, "AlreadyExists", format!("{} \"{name}\" already exists", qualified(plural, group)), group, plural, name)
+    }
+
+    /// 409: the object is not what the writer thinks.
+    pub fn conflict(group: &str, plural: &str, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", qualified(plural, group));
+        Self::about(409, "Conflict", message, group, plural, name)
+    }
+
+    /// 409: the object was written since the writer read it.
+    pub fn modified(group: &str, plural: &str, name: &str) -> Self {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        Self::conflict(group, plural, name, why)
+    }
+
+    /// 410: the history asked for is gone.
+    pub fn expired(message: impl Into<String>) -> Self {
+        Self::plain(410, "Expired", message)
+    }
+
+    /// 413: the body is larger than the server reads.
+    pub fn too_large() -> Self {
+        Self::plain(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
+    }
+
+    /// 415: the body is of a media type that cannot be read; `accepted` lists those that can.
+    pub fn unsupported_media_type(accepted: &str) -> Self {
+        let message = format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+        Self::plain(415, "UnsupportedMediaType", message)
+    }
+
+    /// 500.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::plain(500, "InternalError", format!("Internal error occurred: {}", message.into()))
+    }
+
+    /// 503: the server does not answer now.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::plain(503, "ServiceUnavailable", message)
+    }
+
     /// 422 for an object with wrong fields: `Kind.group "name" is invalid: …`.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let texts: Vec<String> = errors.iter().map(FieldError::to_string).collect();
         let listed = if texts.len() == 1 { texts[0].clone() } else { format!("[{}]", texts.join(", ")) };
-        let causes: Vec<Value> = errors
-            .iter()
-            .map(|error| json!({"reason": error.reason.as_str(), "message": error.body(), "field": error.field}))
-            .collect();
+        let causes: Vec<Value> =
+            errors.iter().map(|error| json!({"reason": error.reason.as_str(), "message": error.body(), "field": error.field})).collect();
         let mut details = json!({"name": name, "group": group, "kind": kind, "causes": causes});
         if group.is_empty() {
             details.as_object_mut().expect("made above").remove("group");

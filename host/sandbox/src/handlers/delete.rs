@@ -1,0 +1,258 @@
+//! `delete` and `deletecollection`: preconditions, grace, finalizers and what becomes of dependents.
+
+use super::read::{Selection, chosen};
+use super::{body, key};
+use crate::definitions;
+use crate::metadata;
+use crate::negotiation;
+use crate::registry::ResourceType;
+use crate::represent;
+use crate::request::{Call, User};
+use crate::response;
+use crate::server::ApiServer;
+use crate::status::ApiError;
+use crate::storage::{Entry, Key, WriteError};
+use crate::writes::Write;
+use axum::response::Response;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Finalizer of an object that waits for its dependents to go first.
+pub const FOREGROUND: &str = "foregroundDeletion";
+/// Finalizer of an object whose dependents are to be left alone.
+pub const ORPHAN: &str = "orphan";
+
+/// Types whose `delete` answers the object instead of a Status.
+const ANSWERED_WITH_OBJECT: [&str; 7] =
+    ["pods", "services", "serviceaccounts", "podtemplates", "resourcequotas", "persistentvolumes", "persistentvolumeclaims"];
+
+/// What becomes of dependents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Propagation {
+    /// They go afterwards.
+    #[default]
+    Background,
+    /// They go first.
+    Foreground,
+    /// They stay.
+    Orphan,
+}
+
+/// `meta/v1 DeleteOptions`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteOptions {
+    /// Seconds between the request and the removal of a pod.
+    pub grace: Option<i64>,
+    /// What becomes of dependents.
+    pub propagation: Option<Propagation>,
+    /// The object must have this uid.
+    pub uid: Option<String>,
+    /// The object must be at this revision.
+    pub resource_version: Option<String>,
+    /// Store nothing.
+    pub dry_run: bool,
+}
+
+impl DeleteOptions {
+    fn of(call: &Call) -> Result<Self, ApiError> {
+        let sent = if call.body.is_empty() { Value::Null } else { body::value(call)? };
+        let params = &call.params;
+        let text = |pointer: &str| sent.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let named = text("/propagationPolicy").or(params.get("propagationPolicy").map(str::to_owned));
+        let orphans = sent["orphanDependents"].as_bool();
+        let propagation = match (named.as_deref(), orphans) {
+            (None, None) => None,
+            (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
+            (Some("Foreground"), _) => Some(Propagation::Foreground),
+            (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
+            (Some(other), _) => {
+                let words = "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
+                return Err(ApiError::bad_request(format!("propagationPolicy: Unsupported value: {other:?}: {words}")));
+            }
+        };
+        Ok(Self {
+            grace: sent["gracePeriodSeconds"].as_i64().or(params.get("gracePeriodSeconds").and_then(|grace| grace.parse().ok())),
+            propagation,
+            uid: text("/preconditions/uid"),
+            resource_version: text("/preconditions/resourceVersion"),
+            dry_run: params.dry_run() || sent["dryRun"].as_array().is_some_and(|all| !all.is_empty()),
+        })
+    }
+
+    fn check(&self, of: &ResourceType, object: &Value) -> Result<(), ApiError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or("");
+        let differs = |wanted: &Option<String>, field: &str| {
+            let is = object["metadata"][field].as_str().unwrap_or("");
+            wanted.as_ref().filter(|wanted| *wanted != is).map(|wanted| (wanted.clone(), is.to_owned()))
+        };
+        let refuse = |what: &str, (wanted, is): (String, String), then: &str| {
+            let why = format!("the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). {then}");
+            ApiError::conflict(&of.group, &of.kind, name, &why)
+        };
+        if let Some(pair) = differs(&self.uid, "uid") {
+            return Err(refuse("UID", pair, "The object might have been deleted and then recreated"));
+        }
+        if let Some(pair) = differs(&self.resource_version, "resourceVersion") {
+            return Err(refuse("ResourceVersion", pair, "The object might have been modified"));
+        }
+        Ok(())
+    }
+}
+
+/// What a delete did.
+pub enum Deleted {
+    /// The object is gone.
+    Gone(Arc<Entry>),
+    /// It is marked, and goes when its finalizers or its grace are over.
+    Marked(Arc<Entry>),
+}
+
+/// Removes one object.
+pub fn one(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    let options = DeleteOptions::of(call)?;
+    let of = call.of.clone();
+    let mut warnings = Vec::new();
+    let deleted = delete(server, of.kept(), &key(call), &options, &call.user, &mut warnings);
+    call.warnings.extend(warnings);
+    match deleted? {
+        Deleted::Gone(entry) if !ANSWERED_WITH_OBJECT.contains(&&*of.stored_as) => Ok(response::value(&success(&of, &entry.value))),
+        Deleted::Gone(entry) | Deleted::Marked(entry) => super::shown(server, call, 200, &entry),
+    }
+}
+
+fn success(of: &ResourceType, object: &Value) -> Value {
+    let mut details = json!({"name": object["metadata"]["name"], "kind": of.plural, "uid": object["metadata"]["uid"]});
+    if !of.group.is_empty() {
+        details["group"] = of.group.as_str().into();
+    }
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}
+
+/// Removes what is selected, and answers it.
+pub fn collection(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    let options = DeleteOptions::of(call)?;
+    let selection = Selection::of(call)?;
+    let form = negotiation::form(call)?;
+    let of = call.of.clone();
+    let listed = server.store().list(&of.stored_as, call.target.namespace.as_deref());
+    let mut removed = Vec::new();
+    let selected: Vec<_> = listed.entries.iter().filter(|entry| chosen(call, &selection, entry)).collect();
+    for entry in selected {
+        let key =
+            Key::new(entry.value["metadata"]["namespace"].as_str().unwrap_or(""), entry.value["metadata"]["name"].as_str().unwrap_or(""));
+        let mut warnings = Vec::new();
+        match delete(server, of.kept(), &key, &options, &call.user, &mut warnings) {
+            Ok(Deleted::Gone(entry) | Deleted::Marked(entry)) => removed.push(entry),
+            Err(error) if error.code == 404 => {}
+            Err(error) => return Err(error),
+        }
+        call.warnings.extend(warnings);
+    }
+    let removed: Vec<&Entry> = removed.iter().map(AsRef::as_ref).collect();
+    let metadata = json!({"resourceVersion": server.store().revision().to_string()});
+    Ok(response::json(200, represent::list(&of, &removed, form, metadata, server.unix_now())))
+}
+
+/// Removes an object, or marks it where something must happen first. Also what the server's own controllers call.
+pub fn delete(
+    server: &ApiServer,
+    of: &ResourceType,
+    key: &Key,
+    options: &DeleteOptions,
+    user: &User,
+    warnings: &mut Vec<String>,
+) -> Result<Deleted, ApiError> {
+    let missing = || ApiError::not_found(&of.group, &of.plural, &key.name);
+    let namespace = Some(&*key.namespace).filter(|namespace| !namespace.is_empty());
+    let write = Write { dry_run: options.dry_run, ..Write::internal(of, namespace, user) };
+    loop {
+        let old = server.store().get(&of.stored_as, key).ok_or_else(missing)?;
+        options.check(of, &old.value)?;
+        check_protected(of, &key.name)?;
+        write.admit_delete(server, &old.value, warnings)?;
+        let marked = marked(server, of, &old.value, options);
+        if options.dry_run {
+            return Ok(Deleted::Marked(Entry::unstored(marked, old.revision)));
+        }
+        let stored = if metadata::is_ready_to_go(&marked) {
+            // The last state is the one before the mark, as watchers of the real server see it.
+            server.store().delete(&of.stored_as, key, old.revision, None).map(Deleted::Gone)
+        } else if metadata::is_same(&marked, &old.value) {
+            Ok(Deleted::Marked(old))
+        } else {
+            server.store().update(&of.stored_as, key.clone(), old.revision, marked).map(Deleted::Marked)
+        };
+        match stored {
+            Ok(deleted) => {
+                if &*of.stored_as == "customresourcedefinitions.apiextensions.k8s.io" {
+                    server.accept_definition(&key.name);
+                }
+                return Ok(deleted);
+            }
+            Err(WriteError::Moved) => {}
+            Err(_) => return Err(missing()),
+        }
+    }
+}
+
+/// Namespaces that the server itself lives in stay.
+fn check_protected(of: &ResourceType, name: &str) -> Result<(), ApiError> {
+    if &*of.stored_as == "namespaces" && ["default", "kube-system", "kube-public"].contains(&name) {
+        return Err(ApiError::forbidden("", "namespaces", name, "this namespace may not be deleted"));
+    }
+    Ok(())
+}
+
+/// The object with the marks of its deletion.
+fn marked(server: &ApiServer, of: &ResourceType, old: &Value, options: &DeleteOptions) -> Value {
+    let mut object = old.clone();
+    let grace = grace(of, old, options);
+    let first = old["metadata"]["deletionTimestamp"].is_null();
+    let running = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
+    if first || running.is_some_and(|running| grace < running) {
+        object["metadata"]["deletionTimestamp"] = server.time_after(grace).into();
+        object["metadata"]["deletionGracePeriodSeconds"] = grace.into();
+        metadata::raise_generation(&mut object);
+    }
+    set_dependents(&mut object, options.propagation);
+    match &*of.stored_as {
+        "namespaces" => object["status"]["phase"] = "Terminating".into(),
+        "customresourcedefinitions.apiextensions.k8s.io" if first => add_finalizer(&mut object, definitions::CLEANUP),
+        _ => {}
+    }
+    object
+}
+
+fn set_dependents(object: &mut Value, propagation: Option<Propagation>) {
+    let Some(propagation) = propagation else { return };
+    if let Some(finalizers) = object["metadata"].get_mut("finalizers").and_then(Value::as_array_mut) {
+        finalizers.retain(|finalizer| finalizer != FOREGROUND && finalizer != ORPHAN);
+    }
+    match propagation {
+        Propagation::Background => {}
+        Propagation::Foreground => add_finalizer(object, FOREGROUND),
+        Propagation::Orphan => add_finalizer(object, ORPHAN),
+    }
+}
+
+fn add_finalizer(object: &mut Value, finalizer: &str) {
+    let finalizers = &mut object["metadata"]["finalizers"];
+    match finalizers.as_array_mut() {
+        Some(all) if all.iter().any(|one| one == finalizer) => {}
+        Some(all) => all.push(finalizer.into()),
+        None => *finalizers = json!([finalizer]),
+    }
+}
+
+/// Seconds that the object has left: only pods that run somewhere have any.
+fn grace(of: &ResourceType, object: &Value, options: &DeleteOptions) -> i64 {
+    if &*of.stored_as != "pods" {
+        return 0;
+    }
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+    if text("/spec/nodeName").is_empty() || ["Failed", "Succeeded"].contains(&text("/status/phase")) {
+        return 0;
+    }
+    let own = object.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+    options.grace.or(own).unwrap_or(30).max(0)
+}

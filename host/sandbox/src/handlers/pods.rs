@@ -1,0 +1,136 @@
+//! Subresources of core types: a pod's binding, eviction and log, a service account's token, a namespace's `finalize`.
+
+use super::{body, change, delete, found, key};
+use crate::lifecycle::namespaces;
+use crate::request::{Call, Verb};
+use crate::response;
+use crate::server::ApiServer;
+use crate::status::ApiError;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+/// Answers one call to a subresource of a core type.
+pub fn dispatch(server: &ApiServer, call: &mut Call, subresource: &str, verb: Verb) -> Result<Response, ApiError> {
+    match (call.of.plural.as_str(), subresource, verb) {
+        ("pods", "binding", Verb::Create) => bind(server, call),
+        ("pods", "eviction", Verb::Create) => evict(server, call),
+        ("pods", "log", Verb::Get) => log(server, call),
+        ("pods", "ephemeralcontainers" | "resize", Verb::Get) => super::read::get(server, call),
+        ("pods", "ephemeralcontainers" | "resize", Verb::Patch) => change::patch(server, call),
+        ("serviceaccounts", "token", Verb::Create) => token(server, call),
+        ("namespaces", "finalize", Verb::Update) => {
+            let object = body::object(call)?;
+            let entry = namespaces::finalize(server, call.name(), object["spec"]["finalizers"].clone())?;
+            super::shown(server, call, 200, &entry)
+        }
+        ("pods", "binding" | "eviction" | "log", _) | ("serviceaccounts", "token", _) | ("namespaces", "finalize", _) => {
+            Err(ApiError::no_method())
+        }
+        _ => Err(ApiError::no_resource()),
+    }
+}
+
+fn created() -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
+}
+
+/// Puts a pod on a node.
+fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    let binding = body::value(call)?;
+    let node = binding["target"]["name"].as_str().unwrap_or("").to_owned();
+    let name = call.name().to_owned();
+    let now = server.now();
+    change::through(server, call, |pod| {
+        let bound = pod["spec"]["nodeName"].as_str().unwrap_or("");
+        if !bound.is_empty() {
+            let why = format!("pod {name} is already assigned to node {bound:?}");
+            return Err(ApiError::conflict("", "pods/binding", &name, &why));
+        }
+        if !pod["metadata"]["deletionTimestamp"].is_null() {
+            return Err(ApiError::conflict(
+                "",
+                "pods/binding",
+                &name,
+                &format!("pod {name} is being deleted, cannot be assigned to a host"),
+            ));
+        }
+        pod["spec"]["nodeName"] = node.as_str().into();
+        let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
+        if !pod["status"].is_object() {
+            pod["status"] = json!({});
+        }
+        match pod["status"]["conditions"].as_array_mut() {
+            Some(conditions) => {
+                conditions.retain(|condition| condition["type"] != "PodScheduled");
+                conditions.push(scheduled);
+            }
+            None => pod["status"]["conditions"] = json!([scheduled]),
+        }
+        Ok(())
+    })?;
+    Ok(response::json(201, crate::represent::bytes(&created())))
+}
+
+/// Deletes a pod unless a budget forbids it.
+fn evict(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    let eviction = body::value(call)?;
+    found(server, call)?;
+    let options = delete::DeleteOptions {
+        grace: eviction["deleteOptions"]["gracePeriodSeconds"].as_i64(),
+        dry_run: call.params.dry_run(),
+        ..delete::DeleteOptions::default()
+    };
+    let (of, mut warnings) = (call.of.clone(), Vec::new());
+    delete::delete(server, of.kept(), &key(call), &options, &call.user, &mut warnings)?;
+    call.warnings.extend(warnings);
+    Ok(response::json(201, crate::represent::bytes(&created())))
+}
+
+/// A few lines in place of what no container wrote.
+fn log(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
+    let pod = found(server, call)?;
+    let containers: Vec<_> =
+        pod.value["spec"]["containers"].as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
+    let name = call.name();
+    let container = match (call.params.get("container"), containers.as_slice()) {
+        (Some(wanted), all) if all.contains(&wanted) => wanted,
+        (Some(wanted), _) => return Err(ApiError::bad_request(format!("container {wanted} is not valid for pod {name}"))),
+        (None, [only]) => only,
+        (None, all) => {
+            let words = format!("a container name must be specified for pod {name}, choose one of: [{}]", all.join(" "));
+            return Err(ApiError::bad_request(words));
+        }
+    };
+    if pod.value["spec"]["nodeName"].is_null() {
+        return Err(ApiError::bad_request(format!("pod {name} does not have a host assigned")));
+    }
+    Ok(response::text(200, format!("simulated container {container} of pod {name}: it runs no process and writes no log\n")))
+}
+
+/// A token that nothing checks but that reads like one.
+fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    let account = found(server, call)?;
+    let mut request = body::value(call)?;
+    let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
+    let namespace = call.target.namespace.as_deref().unwrap_or("");
+    let (issuer, now) = ("https://kubernetes.default.svc.cluster.local", server.unix_now());
+    let audiences = match &request["spec"]["audiences"] {
+        Value::Array(all) if !all.is_empty() => Value::Array(all.clone()),
+        _ => json!([issuer]),
+    };
+    let claims = json!({"iss": issuer, "aud": audiences, "iat": now, "nbf": now, "exp": now + seconds,
+        "sub": format!("system:serviceaccount:{namespace}:{}", call.name()), "jti": uuid::Uuid::new_v4().to_string()});
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let signature = URL_SAFE_NO_PAD.encode(uuid::Uuid::new_v4().as_bytes());
+    let token = format!("{}.{}.{signature}", part(&json!({"alg": "none", "typ": "JWT"})), part(&claims));
+    request["kind"] = "TokenRequest".into();
+    request["apiVersion"] = "authentication.k8s.io/v1".into();
+    request["metadata"] =
+        json!({"name": call.name(), "namespace": namespace, "uid": account.value["metadata"]["uid"], "creationTimestamp": server.now()});
+    request["spec"]["audiences"] = audiences;
+    request["spec"]["expirationSeconds"] = seconds.into();
+    request["status"] = json!({"token": token, "expirationTimestamp": server.time_after(seconds)});
+    Ok(response::json(201, crate::represent::bytes(&request)))
+}

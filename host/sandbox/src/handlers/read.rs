@@ -1,0 +1,133 @@
+//! `get` and `list`.
+
+use super::{found, shown};
+use crate::negotiation;
+use crate::represent;
+use crate::request::Call;
+use crate::response;
+use crate::selectors::{FieldSelector, LabelSelector};
+use crate::server::ApiServer;
+use crate::status::ApiError;
+use crate::storage::{Entry, Key, Listed};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+/// Which objects of a collection a call is about.
+#[derive(Clone, Default)]
+pub struct Selection {
+    labels: LabelSelector,
+    fields: FieldSelector,
+    /// Whether there is any selector at all.
+    pub selects: bool,
+}
+
+impl Selection {
+    /// From `labelSelector` and `fieldSelector`, and the name in the path.
+    pub fn of(call: &Call) -> Result<Self, ApiError> {
+        let labels = call.params.get("labelSelector");
+        let fields = call.params.get("fieldSelector");
+        let selects = labels.is_some() || fields.is_some() || call.target.name.is_some();
+        let labels = LabelSelector::parse(labels.unwrap_or(""))?;
+        let mut fields = FieldSelector::parse(fields.unwrap_or(""), &call.of)?;
+        if let Some(name) = &call.target.name {
+            fields = fields.and_name(name);
+        }
+        Ok(Self { labels, fields, selects })
+    }
+
+    /// Whether an object, in the version of the request, is selected.
+    pub fn matches(&self, object: &Value) -> bool {
+        self.labels.matches(object) && self.fields.matches(object)
+    }
+}
+
+/// Reads one object.
+pub fn get(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
+    shown(server, call, 200, &*found(server, call)?)
+}
+
+/// Reads a collection, in pages where a limit is given.
+pub fn list(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
+    let form = negotiation::form(call)?;
+    let selection = Selection::of(call)?;
+    let page = Page::of(call)?;
+    let listed = page.read(server, call)?;
+    let selected: Vec<&Entry> = listed.entries.iter().map(AsRef::as_ref).filter(|entry| chosen(call, &selection, entry)).collect();
+    let mut metadata = json!({"resourceVersion": listed.revision.to_string()});
+    let mut shown = selected.as_slice();
+    if let Some(limit) = page.limit
+        && shown.len() > limit
+    {
+        metadata["continue"] = token(listed.revision, shown[limit - 1]).into();
+        // How many are left is only known where nothing is selected, as on the real server.
+        if !selection.selects {
+            metadata["remainingItemCount"] = (shown.len() - limit).into();
+        }
+        shown = &shown[..limit];
+    }
+    Ok(response::json(200, represent::list(&call.of, shown, form, metadata, server.unix_now())))
+}
+
+/// Whether an entry is selected.
+pub fn chosen(call: &Call, selection: &Selection, entry: &Entry) -> bool {
+    !selection.selects || selection.matches(&represent::served(&call.of, &entry.value))
+}
+
+struct Page {
+    limit: Option<usize>,
+    /// Revision of the first page and the last key before this one.
+    after: Option<(u64, Key)>,
+    exactly: Option<u64>,
+}
+
+impl Page {
+    fn of(call: &Call) -> Result<Self, ApiError> {
+        let params = &call.params;
+        let limit = params.get("limit").map(|limit| limit.parse().map_err(|_| not_a_number("limit", limit))).transpose()?;
+        let after = params.get("continue").map(|token| decoded(token).ok_or_else(|| ApiError::bad_request("continue key is not valid")));
+        let revision = params.get("resourceVersion").map(|revision| revision_of(revision)).transpose()?;
+        let exactly = revision.filter(|_| params.get("resourceVersionMatch") == Some("Exact"));
+        Ok(Self { limit: limit.filter(|limit| *limit > 0), after: after.transpose()?, exactly })
+    }
+
+    fn read(&self, server: &ApiServer, call: &Call) -> Result<Listed, ApiError> {
+        let namespace = call.target.namespace.as_deref();
+        let of = &call.of.stored_as;
+        let too_old = |_| ApiError::expired("The provided continue parameter is too old to display a consistent list result.");
+        let Some((revision, after)) = &self.after else {
+            return match self.exactly {
+                Some(revision) => server.store().list_at(of, namespace, revision).map_err(too_old),
+                None => Ok(server.store().list(of, namespace)),
+            };
+        };
+        let mut listed = server.store().list_at(of, namespace, *revision).map_err(too_old)?;
+        listed.entries.retain(|entry| key_of(entry) > *after);
+        Ok(listed)
+    }
+}
+
+fn key_of(entry: &Entry) -> Key {
+    let text = |field: &str| entry.value["metadata"][field].as_str().unwrap_or("").to_owned();
+    Key::new(&text("namespace"), &text("name"))
+}
+
+fn token(revision: u64, last: &Entry) -> String {
+    let key = key_of(last);
+    URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "ns": &*key.namespace, "start": &*key.name}).to_string())
+}
+
+fn decoded(token: &str) -> Option<(u64, Key)> {
+    let token: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+    Some((token["rv"].as_u64()?, Key::new(token["ns"].as_str()?, token["start"].as_str()?)))
+}
+
+fn not_a_number(field: &str, value: &str) -> ApiError {
+    ApiError::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax: {field}"))
+}
+
+/// A `resourceVersion` parameter as a number.
+pub fn revision_of(text: &str) -> Result<u64, ApiError> {
+    text.parse().map_err(|_| ApiError::bad_request(format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")))
+}

@@ -1,0 +1,106 @@
+//! `/scale`: the replicas of anything that has them, as `autoscaling/v1 Scale`.
+
+use super::{body, change, found};
+use crate::fields::patch;
+use crate::registry::ScalePaths;
+use crate::represent;
+use crate::request::{Call, Verb};
+use crate::response;
+use crate::selectors;
+use crate::server::ApiServer;
+use crate::status::{ApiError, FieldError, FieldReason};
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+
+/// Answers one call.
+pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    let of = call.of.clone();
+    let paths = of.scale.clone().ok_or_else(ApiError::no_resource)?;
+    match call.verb {
+        Verb::Get => Ok(response::value(&scale_of(call, &paths, &found(server, call)?.value))),
+        Verb::Update => {
+            let scale = body::value(call)?;
+            set(server, call, &paths, |_| Ok(scale.clone()))
+        }
+        Verb::Patch => {
+            let wanted = body::yaml(&call.body)?;
+            let kind = call.content_type.clone();
+            set(server, call, &paths, |mut scale| {
+                match kind.as_str() {
+                    "application/json-patch+json" => patch::json(&mut scale, &wanted)?,
+                    _ if crate::FIELDS => patch::merge(&mut scale, &wanted),
+                    _ => json_patch::merge(&mut scale, &wanted),
+                }
+                Ok(scale)
+            })
+        }
+        _ => Err(ApiError::no_method()),
+    }
+}
+
+fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
+    path.split('.').filter(|key| !key.is_empty()).fold(object, |value, key| &value[key])
+}
+
+fn put(object: &mut Value, path: &str, value: Value) {
+    let mut place = object;
+    for key in path.split('.').filter(|key| !key.is_empty()) {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[key];
+    }
+    *place = value;
+}
+
+fn scale_of(call: &Call, paths: &ScalePaths, object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    let mut kept = Map::new();
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = metadata.get(field) {
+            kept.insert(field.into(), value.clone());
+        }
+    }
+    let mut spec = Map::new();
+    if let Some(replicas) = at(object, &paths.spec_replicas).as_i64().filter(|replicas| *replicas != 0) {
+        spec.insert("replicas".into(), replicas.into());
+    }
+    let mut status = json!({"replicas": at(object, &paths.status_replicas).as_i64().unwrap_or(0)});
+    let selector = paths.selector.as_deref().map(|path| at(object, path));
+    let text = match selector {
+        Some(Value::String(text)) => text.clone(),
+        Some(selector) if call.of.custom.is_none() && selector.is_object() => selectors::selector_text(selector),
+        _ => String::new(),
+    };
+    if !text.is_empty() {
+        status["selector"] = text.into();
+    }
+    json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept, "spec": spec, "status": status})
+}
+
+fn set(
+    server: &ApiServer,
+    call: &mut Call,
+    paths: &ScalePaths,
+    wanted: impl Fn(Value) -> Result<Value, ApiError>,
+) -> Result<Response, ApiError> {
+    let of = call.of.clone();
+    let before = scale_of(call, paths, &represent::served(&of, &found(server, call)?.value));
+    let scale = wanted(before)?;
+    let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    if replicas < 0 {
+        let detail = "must be greater than or equal to 0".to_owned();
+        let error = FieldError { reason: FieldReason::Invalid, field: "spec.replicas".into(), value: replicas.to_string(), detail };
+        return Err(ApiError::invalid("autoscaling", "Scale", call.name(), &[error]));
+    }
+    let revision = scale["metadata"]["resourceVersion"].clone();
+    let name_revision = call.verb == Verb::Update && revision.is_string();
+    let entry = change::through(server, call, |object| {
+        if name_revision {
+            object["metadata"]["resourceVersion"] = revision.clone();
+        }
+        put(object, &paths.spec_replicas, replicas.into());
+        Ok(())
+    })?;
+    Ok(response::value(&scale_of(call, paths, &represent::served(&of, &entry.value))))
+}

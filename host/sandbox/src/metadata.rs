@@ -1,0 +1,162 @@
+//! The rules of `metadata` that hold for every kind: what the server sets, keeps and refuses. Pure; time comes in as text.
+
+use crate::names;
+use crate::registry::ResourceType;
+use crate::status::{FieldError, FieldReason};
+use serde_json::{Map, Value};
+
+/// `metadata` of an object, made where it is missing.
+pub fn of(object: &mut Value) -> &mut Map<String, Value> {
+    if !object["metadata"].is_object() {
+        object["metadata"] = Value::Object(Map::new());
+    }
+    object["metadata"].as_object_mut().expect("made above")
+}
+
+/// Sets what the server sets on a new object.
+pub fn prepare_create(object: &mut Value, kind: &ResourceType, namespace: Option<&str>, now: &str) {
+    let metadata = of(object);
+    for field in ["selfLink", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+        metadata.remove(field);
+    }
+    match namespace {
+        Some(namespace) => drop(metadata.insert("namespace".into(), namespace.into())),
+        None => drop(metadata.remove("namespace")),
+    }
+    let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or("");
+    if !prefix.is_empty() && metadata.get("name").and_then(Value::as_str).unwrap_or("").is_empty() {
+        let name = names::generate(prefix);
+        metadata.insert("name".into(), name.into());
+    }
+    metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
+    metadata.insert("creationTimestamp".into(), now.into());
+    if kind.has_generation {
+        metadata.insert("generation".into(), 1.into());
+    }
+}
+
+/// Carries over from the stored object what no writer may change.
+pub fn keep(new: &mut Value, old: &Value) {
+    let metadata = of(new);
+    metadata.remove("selfLink");
+    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"] {
+        match old["metadata"].get(field) {
+            Some(value) => drop(metadata.insert(field.into(), value.clone())),
+            None => drop(metadata.remove(field)),
+        }
+    }
+    if !metadata.contains_key("generateName")
+        && let Some(prefix) = old["metadata"].get("generateName")
+    {
+        metadata.insert("generateName".into(), prefix.clone());
+    }
+}
+
+/// Raises `metadata.generation` where something outside metadata and status changed (and, for Deployments, annotations).
+pub fn count_generation(new: &mut Value, old: &Value, kind: &ResourceType) {
+    if kind.has_generation && is_new_generation(new, old, kind) {
+        raise_generation(new);
+    }
+}
+
+/// Adds one to `metadata.generation`, where it is kept.
+pub fn raise_generation(object: &mut Value) {
+    if let Some(generation) = object["metadata"]["generation"].as_i64() {
+        object["metadata"]["generation"] = (generation + 1).into();
+    }
+}
+
+fn is_new_generation(new: &Value, old: &Value, kind: &ResourceType) -> bool {
+    let relevant = |object: &Value| {
+        let fields = object.as_object().cloned().unwrap_or_default();
+        let outside = |key: &str| key != "metadata" && key != "apiVersion" && (key != "status" || !kind.has_status);
+        fields.into_iter().filter(|(key, _)| outside(key)).collect::<Map<_, _>>()
+    };
+    let annotations =
+        kind.group == "apps" && kind.plural == "deployments" && new["metadata"]["annotations"] != old["metadata"]["annotations"];
+    annotations || relevant(new) != relevant(old)
+}
+
+/// What a change of metadata is refused for, beyond what a new object is.
+pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let finalizers = |object: &Value| -> Vec<String> {
+        let all = object["metadata"]["finalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let before = finalizers(old);
+    let added: Vec<_> = finalizers(new).into_iter().filter(|finalizer| !before.contains(finalizer)).collect();
+    if old["metadata"]["deletionTimestamp"].is_null() || added.is_empty() {
+        return Vec::new();
+    }
+    let listed: Vec<_> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
+    vec![FieldError {
+        reason: FieldReason::Forbidden,
+        field: "metadata.finalizers".into(),
+        value: String::new(),
+        detail: format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            listed.join(", ")
+        ),
+    }]
+}
+
+/// Whether an object waits for nothing more than its removal.
+pub fn is_ready_to_go(object: &Value) -> bool {
+    let empty = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).is_none_or(Vec::is_empty);
+    // The namespace's own finalizers stand in its spec.
+    let spec = object["kind"] != "Namespace" || object["apiVersion"] != "v1" || empty("/spec/finalizers");
+    let grace = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
+    !object["metadata"]["deletionTimestamp"].is_null() && grace == 0 && spec && empty("/metadata/finalizers")
+}
+
+/// Whether a write would change nothing but the times of managed fields.
+pub fn is_same(new: &Value, old: &Value) -> bool {
+    let plain = |object: &Value| {
+        let mut object = object.clone();
+        let metadata = of(&mut object);
+        metadata.remove("resourceVersion");
+        for entry in metadata.get_mut("managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
+            entry.as_object_mut().map(|entry| entry.remove("time"));
+        }
+        for (field, value) in [("labels", Value::Object(Map::new())), ("annotations", Value::Object(Map::new()))] {
+            if metadata.get(field) == Some(&value) {
+                metadata.remove(field);
+            }
+        }
+        object
+    };
+    new == old || plain(new) == plain(old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn finalizers_cannot_be_added_while_deleting() {
+        let old = json!({"metadata": {"deletionTimestamp": "t", "finalizers": ["a.io/x"]}});
+        let new = json!({"metadata": {"deletionTimestamp": "t", "finalizers": ["a.io/x", "b.io/y"]}});
+        assert_eq!(
+            validate_update(&new, &old)[0].to_string(),
+            "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\"b.io/y\"}"
+        );
+        assert!(validate_update(&old, &new).is_empty());
+    }
+
+    #[test]
+    fn an_object_goes_when_the_last_finalizer_and_the_grace_are_gone() {
+        assert!(is_ready_to_go(&json!({"metadata": {"deletionTimestamp": "t", "finalizers": []}})));
+        assert!(!is_ready_to_go(&json!({"metadata": {"deletionTimestamp": "t", "deletionGracePeriodSeconds": 30}})));
+        assert!(!is_ready_to_go(&json!({"metadata": {"finalizers": []}})));
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"deletionTimestamp": "t"}, "spec": {"finalizers": ["kubernetes"]}});
+        assert!(!is_ready_to_go(&namespace));
+    }
+
+    #[test]
+    fn only_the_time_of_managed_fields_may_differ_in_a_write_that_changes_nothing() {
+        let at = |time: &str, data: i64| json!({"metadata": {"managedFields": [{"manager": "a", "time": time}]}, "data": data});
+        assert!(is_same(&at("1", 1), &at("2", 1)));
+        assert!(!is_same(&at("1", 1), &at("1", 2)));
+    }
+}

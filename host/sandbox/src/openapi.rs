@@ -1,0 +1,50 @@
+//! `/openapi/v3`: which documents there are, each under the hash of what it describes, so that clients keep what they have read.
+
+use crate::registry::{ResourceType, Types, api_version};
+use crate::response;
+use crate::server::ApiServer;
+use axum::response::Response;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// `/openapi/v3`.
+pub fn index(server: &ApiServer) -> Response {
+    let types = server.registry().types();
+    let mut paths = Map::new();
+    for ((group, version), served) in by_version(&types) {
+        let path = document_path(&group, &version);
+        paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={}", hash_of(&served))}));
+    }
+    response::value(&json!({"paths": paths}))
+}
+
+fn document_path(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{}", api_version(group, version)) }
+}
+
+fn by_version(types: &Types) -> BTreeMap<(String, String), Vec<Arc<ResourceType>>> {
+    let mut versions: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for of in &types.all {
+        versions.entry((of.group.clone(), of.version.clone())).or_default().push(of.clone());
+    }
+    versions
+}
+
+fn hash_of(served: &[Arc<ResourceType>]) -> String {
+    let mut hasher = DefaultHasher::new();
+    for of in served {
+        of.plural.hash(&mut hasher);
+        of.custom.as_ref().map(|custom| custom.open_api.to_string()).hash(&mut hasher);
+    }
+    format!("{:016X}", hasher.finish())
+}
+
+/// `/openapi/v3/<path>`; `None` for a version that is not served.
+pub fn document(server: &ApiServer, path: &str) -> Option<Response> {
+    let types = server.registry().types();
+    let (_, served) = by_version(&types).into_iter().find(|((group, version), _)| document_path(group, version) == path)?;
+    let document: Value = json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": served[0].version}, "paths": {}});
+    Some(response::value(&document))
+}

@@ -1,0 +1,110 @@
+//! How stored objects look in an answer: in the version asked for, as objects, Tables or metadata only. Reads only.
+
+use crate::kinds::table;
+use crate::negotiation::{Form, Include};
+use crate::registry::ResourceType;
+use crate::storage::Entry;
+use axum::body::Bytes;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// The object as this type serves it.
+pub fn served<'a>(of: &ResourceType, object: &'a Value) -> Cow<'a, Value> {
+    match &of.view {
+        Some(view) => Cow::Owned((view.from_kept)(object.clone())),
+        None if object["apiVersion"] == of.api_version().as_str() => Cow::Borrowed(object),
+        None => {
+            let mut object = object.clone();
+            object["apiVersion"] = of.api_version().into();
+            Cow::Owned(object)
+        }
+    }
+}
+
+/// The object in the version in which it is stored.
+pub fn stored(of: &ResourceType, mut object: Value) -> Value {
+    object["apiVersion"] = of.storage_api_version.as_str().into();
+    object
+}
+
+/// The stored entry as JSON in the version that this type serves.
+pub fn json_of(of: &ResourceType, entry: &Entry) -> Bytes {
+    match served(of, &entry.value) {
+        Cow::Borrowed(_) => entry.json(),
+        Cow::Owned(value) => bytes(&value),
+    }
+}
+
+/// A value as JSON.
+pub fn bytes(value: &Value) -> Bytes {
+    Bytes::from(serde_json::to_vec(value).expect("JSON values serialise"))
+}
+
+/// One object in a form.
+pub fn object(of: &ResourceType, entry: &Entry, form: Form, now: i64) -> Bytes {
+    match form {
+        Form::Object => json_of(of, entry),
+        Form::Partial => bytes(&partial(&entry.value)),
+        Form::Table(include) => {
+            let metadata = json!({"resourceVersion": entry.revision.to_string()});
+            bytes(&table_of(of, &[&*served(of, &entry.value)], include, metadata, now))
+        }
+    }
+}
+
+/// Some objects in a form. `metadata` is that of the list.
+pub fn list(of: &ResourceType, entries: &[&Entry], form: Form, metadata: Value, now: i64) -> Bytes {
+    match form {
+        Form::Object => {
+            let items = entries.iter().map(|entry| json_of(of, entry));
+            joined(&of.list_kind, &of.api_version(), &metadata, items)
+        }
+        Form::Partial => {
+            let items = entries.iter().map(|entry| bytes(&partial(&entry.value)));
+            joined("PartialObjectMetadataList", "meta.k8s.io/v1", &metadata, items)
+        }
+        Form::Table(include) => {
+            let objects: Vec<_> = entries.iter().map(|entry| served(of, &entry.value)).collect();
+            let objects: Vec<&Value> = objects.iter().map(AsRef::as_ref).collect();
+            bytes(&table_of(of, &objects, include, metadata, now))
+        }
+    }
+}
+
+fn joined(kind: &str, api_version: &str, metadata: &Value, items: impl Iterator<Item = Bytes>) -> Bytes {
+    let mut text = format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[").into_bytes();
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(&item);
+    }
+    text.extend_from_slice(b"]}");
+    Bytes::from(text)
+}
+
+fn partial(object: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+}
+
+/// A `meta.k8s.io/v1 Table` of objects in their served version.
+fn table_of(of: &ResourceType, objects: &[&Value], include: Include, metadata: Value, now: i64) -> Value {
+    let table = match &of.custom {
+        Some(custom) => table::custom(&custom.printer_columns, objects, now),
+        None => table::built_in(&of.group, &of.plural, objects, now),
+    };
+    let rows: Vec<Value> = objects
+        .iter()
+        .zip(table.rows)
+        .map(|(object, cells)| {
+            let mut row = Map::from_iter([("cells".to_owned(), Value::Array(cells))]);
+            match include {
+                Include::None => {}
+                Include::Metadata => drop(row.insert("object".into(), partial(object))),
+                Include::Object => drop(row.insert("object".into(), (*object).clone())),
+            }
+            Value::Object(row)
+        })
+        .collect();
+    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": table.columns, "rows": rows})
+}

@@ -1,0 +1,286 @@
+//! One API server: its parts, and the way of a request through them.
+
+use crate::admission::Admission;
+use crate::counts::{WriteCounts, WriteKey};
+use crate::definitions;
+use crate::discovery;
+use crate::faults::{FaultState, Faults};
+use crate::handlers::{self, body, reviews};
+use crate::openapi;
+use crate::registry::Registry;
+use crate::request::{Call, Params, Target, User, agent};
+use crate::response;
+use crate::status::ApiError;
+use crate::storage::{Key, Store};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{Method, header};
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
+
+/// Largest request body, in bytes: 3 MiB, as in the real server.
+const BODY: usize = 3 * 1024 * 1024;
+
+/// What differs between servers.
+#[derive(Debug, Clone, Default)]
+pub struct ServerOptions {
+    /// Name of the cluster, for messages and logs.
+    pub name: String,
+    /// Certificate authority (PEM) that each namespace gets in its ConfigMap `kube-root-ca.crt`; `None` for no such ConfigMap.
+    pub root_ca: Option<String>,
+}
+
+/// One cluster's API server, in memory. Clones are the same server.
+#[derive(Clone)]
+pub struct ApiServer(Arc<Shared>);
+
+struct Shared {
+    options: ServerOptions,
+    store: Store,
+    registry: Registry,
+    admission: RwLock<Option<Arc<dyn Admission>>>,
+    faults: FaultState,
+    counts: WriteCounts,
+    stop: tokio::sync::watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for ApiServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiServer {}", self.0.options.name)
+    }
+}
+
+impl ApiServer {
+    /// A server of the built-in types, without objects or controllers: see [`crate::lifecycle::start`].
+    pub fn new(options: ServerOptions) -> Self {
+        Self::with_registry(options, Registry::new())
+    }
+
+    /// A server of other types.
+    pub fn with_registry(options: ServerOptions, registry: Registry) -> Self {
+        Self(Arc::new(Shared {
+            options,
+            registry,
+            store: Store::default(),
+            admission: RwLock::default(),
+            faults: FaultState::default(),
+            counts: WriteCounts::default(),
+            stop: tokio::sync::watch::Sender::new(false),
+        }))
+    }
+
+    /// Name of the cluster.
+    pub fn name(&self) -> &str {
+        &self.0.options.name
+    }
+
+    /// The options it was made with.
+    pub fn options(&self) -> &ServerOptions {
+        &self.0.options
+    }
+
+    /// Has every create, update and delete from now on reviewed; `None` for no review.
+    pub fn set_admission(&self, admission: Option<Arc<dyn Admission>>) {
+        *self.0.admission.write().expect("no code panics while it holds the admission") = admission;
+    }
+
+    /// Makes the server misbehave from now on, for tests.
+    pub fn set_faults(&self, faults: Faults) {
+        self.0.faults.set(faults);
+    }
+
+    /// How often which writes were done, by whom.
+    pub fn write_counts(&self) -> BTreeMap<WriteKey, u64> {
+        self.0.counts.get()
+    }
+
+    /// Ends all watches and controllers; requests are still answered.
+    pub fn stop(&self) {
+        self.0.stop.send_replace(true);
+    }
+
+    /// The HTTP service, without authentication.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(handle).with_state(self.clone())
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    pub(crate) fn admission(&self) -> Option<Arc<dyn Admission>> {
+        self.0.admission.read().expect("no code panics while it holds the admission").clone()
+    }
+
+    pub(crate) fn faults(&self) -> Faults {
+        self.0.faults.get()
+    }
+
+    /// Waits until the faults change.
+    pub(crate) async fn faults_changed(&self) {
+        // An error means that the server is gone, and with it whoever waits.
+        let _ = self.0.faults.subscribe().changed().await;
+    }
+
+    /// Waits until the server is stopped.
+    pub(crate) async fn stopped(&self) {
+        let _ = self.0.stop.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Now, as objects carry it.
+    pub(crate) fn now(&self) -> String {
+        self.time_after(0)
+    }
+
+    /// Some seconds from now, as objects carry it.
+    pub(crate) fn time_after(&self, seconds: i64) -> String {
+        let time = OffsetDateTime::now_utc().replace_nanosecond(0).expect("0 is a nanosecond") + Duration::seconds(seconds);
+        time.format(&Rfc3339).expect("times of this era have an RFC 3339 form")
+    }
+
+    /// Now, in Unix seconds.
+    pub(crate) fn unix_now(&self) -> i64 {
+        OffsetDateTime::now_utc().unix_timestamp()
+    }
+
+    /// Serves what a stored CustomResourceDefinition defines, and says so in its status. A definition that is being deleted serves on
+    /// until its objects are gone.
+    pub(crate) fn accept_definition(&self, name: &str) {
+        let (of, key) = ("customresourcedefinitions.apiextensions.k8s.io".into(), Key::new("", name));
+        while let Some(entry) = self.store().get(&of, &key) {
+            self.registry().set_custom(name, definitions::served_types(&entry.value));
+            let status = definitions::accepted_status(&entry.value, &self.now());
+            if entry.value["status"] == status {
+                return;
+            }
+            let mut accepted = entry.value.clone();
+            accepted["status"] = status;
+            if self.store().update(&of, key.clone(), entry.revision, accepted).is_ok() {
+                return;
+            }
+        }
+        self.registry().set_custom(name, Vec::new());
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, ApiError> {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, BODY).await.map_err(|_| ApiError::too_large())?;
+        let path = parts.uri.path().to_owned();
+        if let Some(answer) = self.fixed(&parts, &path) {
+            return Ok(answer);
+        }
+        let Some(target) = Target::parse(&path) else { return Ok(not_found_page()) };
+        if target.plural.is_empty() {
+            return Ok(discovery::version(self, &target.group, &target.version).unwrap_or_else(not_found_page));
+        }
+        self.resource(&parts, body, target)
+    }
+
+    /// Paths that are not of the resource API.
+    fn fixed(&self, parts: &Parts, path: &str) -> Option<Response> {
+        let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+        match path {
+            "/" => Some(discovery::root(self)),
+            "/version" => Some(discovery::server_version()),
+            "/healthz" | "/livez" | "/readyz" => Some(discovery::health(&Params::parse(&parts.uri), path)),
+            "/api" => Some(discovery::core(self, accept)),
+            "/apis" => Some(discovery::groups(self, accept)),
+            "/openapi/v3" => Some(openapi::index(self)),
+            _ if path.starts_with("/healthz/") || path.starts_with("/livez/") || path.starts_with("/readyz/") => {
+                Some(response::text(200, "ok"))
+            }
+            _ => {
+                if let Some(document) = path.strip_prefix("/openapi/v3/") {
+                    return openapi::document(self, document);
+                }
+                discovery::group(self, path.strip_prefix("/apis/").filter(|group| !group.contains('/'))?)
+            }
+        }
+    }
+
+    fn resource(&self, parts: &Parts, body: Bytes, target: Target) -> Result<Response, ApiError> {
+        if parts.method == Method::POST && target.name.is_none() && target.version == "v1" && !reviews::of_group(&target.group).is_empty() {
+            return self.review(parts, body, &target);
+        }
+        let types = self.registry().types();
+        let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
+            return if types.is_built_in(&target.group) && types.serves(&target.group, &target.version) {
+                Err(ApiError::no_resource())
+            } else {
+                Ok(not_found_page())
+            };
+        };
+        let call = Call::new(&parts.method, &parts.uri, &parts.headers, body, target, of.clone());
+        let mut call = call.ok_or_else(ApiError::no_method)?;
+        if self.faults().read_only && !call.verb.is_read() {
+            return Err(ApiError::unavailable("the server is read-only"));
+        }
+        let answer = handlers::dispatch(self, &mut call);
+        if answer.is_ok() && !call.verb.is_read() && !call.params.dry_run() {
+            self.count(&call);
+        }
+        let mut response = answer.unwrap_or_else(|error| response::refusal(&error));
+        response::warn(&mut response, &call.warnings);
+        Ok(response)
+    }
+
+    fn count(&self, call: &Call) {
+        let mut resource = call.of.qualified();
+        if !call.subresource().is_empty() {
+            resource = format!("{resource}/{}", call.subresource());
+        }
+        self.0.counts.add(WriteKey { verb: call.verb, resource, agent: call.agent.clone() });
+    }
+
+    fn review(&self, parts: &Parts, sent: Bytes, target: &Target) -> Result<Response, ApiError> {
+        let media = parts.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or("");
+        let review = if media.starts_with("application/vnd.kubernetes.protobuf") {
+            crate::protobuf::decode(&sent).map_err(ApiError::bad_request)?
+        } else {
+            body::yaml(&sent)?
+        };
+        let answer = reviews::answer(self, &target.group, &target.plural, review, &User::default());
+        let answer = answer.ok_or_else(ApiError::no_resource)??;
+        Ok(response::json(201, crate::represent::bytes(&answer)))
+    }
+}
+
+fn not_found_page() -> Response {
+    response::text(404, "404 page not found\n")
+}
+
+async fn handle(State(server): State<ApiServer>, request: Request) -> Response {
+    let faults = server.faults();
+    if !faults.latency.is_zero() {
+        tokio::time::sleep(faults.latency).await;
+    }
+    if server.faults().unreachable {
+        return unreachable_response();
+    }
+    if faults.error_rate > 0.0 && server.0.faults.fails_now(faults.error_rate) {
+        return response::refusal(&ApiError::internal("this request was chosen to fail"));
+    }
+    let seen =
+        tracing::enabled!(tracing::Level::TRACE).then(|| (request.method().clone(), request.uri().clone(), agent(request.headers())));
+    let response = server.answer(request).await.unwrap_or_else(|error| response::refusal(&error));
+    if let Some((method, uri, agent)) = seen {
+        tracing::trace!(cluster = server.name(), %method, %uri, agent, code = response.status().as_u16(), "request");
+    }
+    response
+}
+
+/// What stands for no answer at all: a body that breaks off, so that the client sees a broken connection.
+fn unreachable_response() -> Response {
+    let broken = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
+    response::with_type(503, "text/plain; charset=utf-8", Body::from_stream(broken))
+}

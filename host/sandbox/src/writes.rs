@@ -1,0 +1,313 @@
+//! How an object gets into the store: defaults, metadata, ownership of fields, admission, validation, in the order of the real server.
+//!
+//! Handlers and the server's own controllers come through here; nothing here reads HTTP.
+
+use crate::admission::AdmissionRequest;
+use crate::definitions;
+use crate::fields::apply::{self, Writer};
+use crate::metadata;
+use crate::names;
+use crate::registry::ResourceType;
+use crate::represent;
+use crate::request::{User, Verb};
+use crate::server::ApiServer;
+use crate::status::{ApiError, FieldError};
+use crate::storage::{Entry, Key, WriteError};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Types whose `status` the creator sets: those that report themselves.
+const STATUS_ON_CREATE: [&str; 2] = ["nodes", "customresourcedefinitions.apiextensions.k8s.io"];
+
+/// Which fields a writer owns is known from the write itself, or was decided by server-side apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// Compare old and new.
+    Track,
+    /// `managedFields` are right already.
+    Decided,
+}
+
+/// What is common to the writes of one request.
+#[derive(Debug, Clone)]
+pub struct Write<'a> {
+    /// The type, as it is kept.
+    pub of: &'a ResourceType,
+    /// Namespace, `None` for cluster scope.
+    pub namespace: Option<&'a str>,
+    /// `status`, `scale`, or empty.
+    pub subresource: &'a str,
+    /// Field manager.
+    pub manager: &'a str,
+    /// Store nothing.
+    pub dry_run: bool,
+    /// Who asks.
+    pub user: &'a User,
+    /// How field ownership is known.
+    pub ownership: Ownership,
+}
+
+/// What became of an update.
+#[derive(Debug)]
+pub enum Updated {
+    /// The object is now this (also where nothing changed).
+    Written(Arc<Entry>),
+    /// Its last finalizer went, and with it the object; this was its last state.
+    Removed(Arc<Entry>),
+    /// Someone else wrote in between: read again, then write again.
+    Moved,
+}
+
+impl<'a> Write<'a> {
+    /// A write of the server itself.
+    pub fn internal(of: &'a ResourceType, namespace: Option<&'a str>, user: &'a User) -> Self {
+        let manager = "kube-apiserver";
+        Self { of, namespace, subresource: "", manager, dry_run: false, user, ownership: Ownership::Track }
+    }
+
+    fn key(&self, name: &str) -> Key {
+        Key::new(self.namespace.unwrap_or(""), name)
+    }
+
+    fn track(&self, old: Option<&Value>, new: &mut Value, now: &str) {
+        let Some(schema) = &self.of.schema else { return };
+        if self.ownership == Ownership::Track {
+            let api_version = self.of.api_version();
+            let writer = Writer { manager: self.manager, subresource: self.subresource, api_version: &api_version, now };
+            apply::track(old, new, &writer, schema);
+        }
+    }
+
+    fn default(&self, object: &mut Value) {
+        match (self.of.behaviour, &self.of.schema) {
+            (Some(behaviour), _) => behaviour.default(object),
+            (None, Some(schema)) => schema.default(object),
+            (None, None) => {}
+        }
+    }
+
+    fn admit(
+        &self,
+        server: &ApiServer,
+        operation: Verb,
+        object: &mut Value,
+        old: Option<&Value>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), ApiError> {
+        let Some(admission) = server.admission() else { return Ok(()) };
+        let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();
+        let request = self.request(operation, &name, Some(object), old);
+        let admitted = admission.review(&request)?;
+        warnings.extend(admitted.warnings);
+        if let Some(changed) = admitted.object {
+            *object = changed;
+        }
+        Ok(())
+    }
+
+    fn request(&'a self, operation: Verb, name: &'a str, object: Option<&'a Value>, old: Option<&'a Value>) -> AdmissionRequest<'a> {
+        AdmissionRequest {
+            operation,
+            group: &self.of.group,
+            version: &self.of.version,
+            kind: &self.of.kind,
+            resource: &self.of.plural,
+            subresource: self.subresource,
+            namespace: self.namespace.unwrap_or(""),
+            name,
+            object,
+            old_object: old,
+            dry_run: self.dry_run,
+            user: self.user,
+        }
+    }
+
+    /// Asks admission about a removal.
+    pub fn admit_delete(&self, server: &ApiServer, old: &Value, warnings: &mut Vec<String>) -> Result<(), ApiError> {
+        let Some(admission) = server.admission() else { return Ok(()) };
+        let served = represent::served(self.of, old);
+        let name = old["metadata"]["name"].as_str().unwrap_or("");
+        let request = self.request(Verb::Delete, name, None, Some(&served));
+        warnings.extend(admission.review(&request)?.warnings);
+        Ok(())
+    }
+
+    fn refuse(&self, name: &str, errors: Vec<FieldError>) -> Result<(), ApiError> {
+        if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&self.of.group, &self.of.kind, name, &errors)) }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = names::validate_metadata(&self.of.group, &self.of.plural, object);
+        match (self.of.behaviour, &self.of.schema) {
+            (Some(behaviour), _) => errors.extend(behaviour.validate(object)),
+            (None, Some(schema)) => errors.extend(schema.validate(object)),
+            (None, None) => {}
+        }
+        if is_definition(self.of) {
+            errors.extend(definitions::validate(object));
+        }
+        errors
+    }
+
+    fn warn(&self, object: &Value, warnings: &mut Vec<String>) {
+        warnings.extend(self.of.behaviour.map(|behaviour| behaviour.warnings(object)).unwrap_or_default());
+        warnings.extend(self.of.custom.as_ref().and_then(|custom| custom.deprecation.clone()));
+    }
+}
+
+fn is_definition(of: &ResourceType) -> bool {
+    of.group == "apiextensions.k8s.io" && of.plural == "customresourcedefinitions"
+}
+
+/// Stores a new object of a kept type.
+pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings: &mut Vec<String>) -> Result<Arc<Entry>, ApiError> {
+    let (of, now) = (write.of, server.now());
+    write.default(&mut object);
+    if of.has_status && !STATUS_ON_CREATE.contains(&&*of.stored_as) {
+        object.as_object_mut().map(|object| object.remove("status"));
+    }
+    metadata::prepare_create(&mut object, of, write.namespace, &now);
+    write.track(None, &mut object, &now);
+    accepts_content(server, write, &object)?;
+    write.admit(server, Verb::Create, &mut object, None, warnings)?;
+    if let Some(behaviour) = of.behaviour {
+        behaviour.prepare_create(&mut object);
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();
+    write.warn(&object, warnings);
+    write.refuse(&name, write.validate(&object))?;
+    let key = write.key(&name);
+    let object = represent::stored(of, object);
+    let exists = || ApiError::already_exists(&of.group, &of.plural, &name);
+    if write.dry_run {
+        return if server.store().get(&of.stored_as, &key).is_some() { Err(exists()) } else { Ok(Entry::unstored(object, 0)) };
+    }
+    let entry = server.store().create(&of.stored_as, key, object).map_err(|_| exists())?;
+    if is_definition(of) {
+        server.accept_definition(&name);
+    }
+    Ok(entry)
+}
+
+/// A namespaced object needs a namespace that is there to stay.
+fn accepts_content(server: &ApiServer, write: &Write<'_>, object: &Value) -> Result<(), ApiError> {
+    let Some(namespace) = write.namespace else { return Ok(()) };
+    let found = server.store().get(&"namespaces".into(), &Key::new("", namespace));
+    let Some(found) = found else { return Err(ApiError::not_found("", "namespaces", namespace)) };
+    if found.value["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or("");
+    let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+    let mut error = ApiError::forbidden(&write.of.group, &write.of.plural, name, &why);
+    if let Some(details) = &mut error.details {
+        details["causes"] = serde_json::json!([{"reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"), "field": "metadata.namespace"}]);
+    }
+    Err(error)
+}
+
+/// Replaces the stored object `old` by `new`.
+pub fn update(
+    server: &ApiServer,
+    write: &Write<'_>,
+    old: &Arc<Entry>,
+    new: Value,
+    warnings: &mut Vec<String>,
+) -> Result<Updated, ApiError> {
+    let of = write.of;
+    let name = old.value["metadata"]["name"].as_str().unwrap_or("").to_owned();
+    check_identity(write, &name, &new, &old.value)?;
+    let before = represent::served(of, &old.value);
+    let mut new = merged_by_subresource(write, new, &before);
+    metadata::keep(&mut new, &before);
+    let now = server.now();
+    write.track(Some(&before), &mut new, &now);
+    write.admit(server, Verb::Update, &mut new, Some(&before), warnings)?;
+    if let Some(behaviour) = of.behaviour {
+        behaviour.prepare_update(&mut new, &before);
+    }
+    metadata::count_generation(&mut new, &before, of);
+    write.warn(&new, warnings);
+    write.refuse(&name, changed_errors(write, &new, &before))?;
+    if metadata::is_same(&new, &before) {
+        return Ok(Updated::Written(old.clone()));
+    }
+    let key = write.key(&name);
+    let new = represent::stored(of, new);
+    if write.dry_run {
+        return Ok(Updated::Written(Entry::unstored(new, old.revision)));
+    }
+    let stored = if metadata::is_ready_to_go(&new) {
+        server.store().delete(&of.stored_as, &key, old.revision, Some(new)).map(Updated::Removed)
+    } else {
+        server.store().update(&of.stored_as, key, old.revision, new).map(Updated::Written)
+    };
+    match stored {
+        Ok(updated) => {
+            if is_definition(of) {
+                server.accept_definition(&name);
+            }
+            Ok(updated)
+        }
+        Err(WriteError::Moved) => Ok(Updated::Moved),
+        Err(_) => Err(ApiError::not_found(&of.group, &of.plural, &name)),
+    }
+}
+
+/// The writer must mean this very object, and this version of it where it names one.
+fn check_identity(write: &Write<'_>, name: &str, new: &Value, old: &Value) -> Result<(), ApiError> {
+    let of = write.of;
+    let text = |object: &Value, field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
+    let (uid, revision) = (text(new, "uid"), text(new, "resourceVersion"));
+    if !uid.is_empty() && uid != text(old, "uid") {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", text(old, "uid"));
+        return Err(ApiError::conflict(&of.group, &of.plural, name, &why));
+    }
+    if !revision.is_empty() && revision != "0" && revision != text(old, "resourceVersion") {
+        return Err(ApiError::modified(&of.group, &of.plural, name));
+    }
+    Ok(())
+}
+
+/// The main resource cannot write status, and `/status` nothing else.
+fn merged_by_subresource(write: &Write<'_>, mut new: Value, old: &Value) -> Value {
+    if write.subresource == "status" {
+        let mut merged = old.clone();
+        set_or_remove(&mut merged, "status", new.get("status").cloned());
+        if write.of.custom.is_none() {
+            let labels = old["metadata"].get("labels").cloned();
+            merged["metadata"] = new["metadata"].take();
+            if write.of.plural != "nodes" {
+                set_or_remove(&mut merged["metadata"], "labels", labels);
+            }
+        } else if let Some(managed) = new["metadata"].get("managedFields") {
+            merged["metadata"]["managedFields"] = managed.clone();
+        }
+        write.default(&mut merged);
+        return merged;
+    }
+    write.default(&mut new);
+    if write.of.has_status && write.subresource.is_empty() {
+        set_or_remove(&mut new, "status", old.get("status").cloned());
+    }
+    new
+}
+
+fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
+    let Some(object) = object.as_object_mut() else { return };
+    match value {
+        Some(value) => drop(object.insert(field.into(), value)),
+        None => drop(object.remove(field)),
+    }
+}
+
+fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = metadata::validate_update(new, old);
+    errors.extend(write.validate(new));
+    errors.extend(write.of.behaviour.map(|behaviour| behaviour.validate_update(new, old)).unwrap_or_default());
+    if is_definition(write.of) {
+        errors.extend(definitions::validate_update(new, old));
+    }
+    errors
+}
