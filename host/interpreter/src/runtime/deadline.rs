@@ -1,0 +1,103 @@
+//! The clock that ends calls: a thread that advances the engine's epoch by one for each millisecond of wall time.
+//!
+//! It sleeps for good while no plugin runs, so that an idle control plane is idle; a call wakes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use wasmtime::Engine;
+
+/// Length of one epoch.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+/// Ticks without a call after which the thread stops ticking.
+const IDLE_TICKS: u64 = 200;
+
+/// Owns the ticking thread; ends it when dropped.
+pub(crate) struct Ticker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    running: AtomicUsize,
+    started: AtomicU64,
+    parked: AtomicBool,
+    closed: AtomicBool,
+}
+
+/// While one of these lives, epochs pass.
+pub(crate) struct Running<'a>(&'a Shared);
+
+impl Ticker {
+    /// Starts the thread.
+    pub fn start(engine: &Engine) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let (inner, engine) = (Arc::clone(&shared), engine.clone());
+        let thread = thread::Builder::new().name("plugin-deadlines".to_owned()).spawn(move || tick(&inner, &engine))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Says that a call begins; epochs pass until the answer is dropped.
+    pub fn running(&self) -> Running<'_> {
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        self.shared.started.fetch_add(1, Ordering::SeqCst);
+        if self.shared.parked.load(Ordering::SeqCst) {
+            self.wake();
+        }
+        Running(&self.shared)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            // A panic in the ticking thread has been printed already; there is nothing left to do about it here.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Ticks until closed. Ticks that the scheduler made us miss are made up for, so that a deadline is wall time.
+fn tick(shared: &Shared, engine: &Engine) {
+    while !shared.closed.load(Ordering::SeqCst) {
+        let (start, mut ticks, mut idle_since) = (Instant::now(), 0_u128, (0_u64, shared.started.load(Ordering::SeqCst)));
+        while !shared.closed.load(Ordering::SeqCst) {
+            thread::sleep(TICK);
+            while ticks < start.elapsed().as_millis() {
+                engine.increment_epoch();
+                ticks += 1;
+            }
+            let started = shared.started.load(Ordering::SeqCst);
+            let idle = shared.running.load(Ordering::SeqCst) == 0 && started == idle_since.1;
+            idle_since = if idle { (idle_since.0 + 1, started) } else { (0, started) };
+            if idle_since.0 > IDLE_TICKS {
+                break;
+            }
+        }
+        park_until_called(shared);
+    }
+}
+
+fn park_until_called(shared: &Shared) {
+    shared.parked.store(true, Ordering::SeqCst);
+    while shared.running.load(Ordering::SeqCst) == 0 && !shared.closed.load(Ordering::SeqCst) {
+        thread::park_timeout(Duration::from_secs(3600));
+    }
+    shared.parked.store(false, Ordering::SeqCst);
+}
