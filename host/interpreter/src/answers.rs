@@ -108,10 +108,10 @@ fn needs(answer: types::Requirements) -> Result<Needs, Refused> {
 
 fn pointer(field: &str) -> Result<Pointer, Refused> {
     let pointer = Pointer::parse(field).map_err(|why| bad(why.to_string()))?;
-    match pointer.segments().any(|segment| segment == "*") {
-        true => Err(bad(format!("`{field}` must name one field, without `*`"))),
-        false => Ok(pointer),
+    if pointer.segments().any(|segment| segment == "*") {
+        return Err(bad(format!("`{field}` must name one field, without `*`")));
     }
+    Ok(pointer)
 }
 
 pub(crate) fn changes(answer: Vec<types::Change>, writes: &Fields) -> Read {

@@ -103,10 +103,6 @@ impl Change {
             }
             value = match value {
                 Value::Object(map) => map.entry(segment).or_insert(Value::Null),
-                Value::Array(items) if segment == "-" => {
-                    items.push(Value::Null);
-                    items.last_mut().expect("pushed above")
-                }
                 Value::Array(items) => self.item(items, segment)?,
                 other => return Err(self.not_an_object(depth, other)),
             };
@@ -123,17 +119,18 @@ impl Change {
                 }
                 Ok(())
             }
-            Value::Array(items) if last == "-" => {
-                items.push(value);
-                Ok(())
-            }
             Value::Array(items) => self.item(items, last).map(|item| *item = value),
             other => Err(self.not_an_object(self.field.segments().len() - 1, other)),
         }
     }
 
-    fn item<'a>(&self, items: &'a mut [Value], segment: &str) -> Result<&'a mut Value, BadChange> {
+    /// The item that a segment names; `-` is a new one at the end.
+    fn item<'a>(&self, items: &'a mut Vec<Value>, segment: &str) -> Result<&'a mut Value, BadChange> {
+        if segment == "-" {
+            items.push(Value::Null);
+        }
         let len = items.len();
+        let segment = if segment == "-" { &(len - 1).to_string() } else { segment };
         pointer::index(segment)
             .and_then(|index| items.get_mut(index))
             .ok_or_else(|| BadChange::NoSuchItem { field: self.field.to_string(), len })

@@ -166,11 +166,11 @@ impl Entry {
         }
     }
 
-    /// Place in the order: by priority, then by name; of equals the one that waits comes first, so that it is not overtaken.
-    fn order(&self) -> (i32, &str, bool) {
+    /// Place in the order: by priority, then by name. One that waits comes after its equals: it must not silence one that serves.
+    fn order(&self) -> (i32, bool, &str) {
         match self {
-            Self::Plugin(plugin) => (-plugin.priority, plugin.name(), true),
-            Self::Waiting(waiting) => (-waiting.priority, &waiting.plugin, false),
+            Self::Plugin(plugin) => (-plugin.priority, false, plugin.name()),
+            Self::Waiting(waiting) => (-waiting.priority, true, &waiting.plugin),
         }
     }
 
