@@ -19,7 +19,10 @@ const COMPONENT_NAME: usize = 32;
 /// An answer that can be kept.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Given {
-    Demand { replicas: i64, needs: Needs },
+    Demand {
+        replicas: i64,
+        needs: Needs,
+    },
     Components(Vec<GivenComponent>),
     Changes(Vec<Change>),
     Status(Option<Value>),
@@ -174,11 +177,5 @@ fn object_reference(reference: types::Reference) -> Result<DependentObjectRefere
     let label_selector = label_selector
         .map(|text| selector::parse(&text).map_err(|why| bad(format!("the label selector of {shown}: {why}"))))
         .transpose()?;
-    Ok(DependentObjectReference {
-        api_version,
-        kind,
-        namespace: namespace.filter(|namespace| !namespace.is_empty()),
-        name,
-        label_selector,
-    })
+    Ok(DependentObjectReference { api_version, kind, namespace: namespace.filter(|namespace| !namespace.is_empty()), name, label_selector })
 }

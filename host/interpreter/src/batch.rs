@@ -63,7 +63,8 @@ pub(crate) fn ask(chain: &Chain, operation: Operation, request: &Request) -> Res
         Operation::InterpretComponent => Ok(json!({"components": answered(operation, object, chain.components(object))?})),
         Operation::ReviseReplica => Ok(json!({"object": answered(operation, object, chain.revise(object, request.replicas))?})),
         Operation::Retain => {
-            let observed = request.observed_object.as_ref().ok_or_else(|| bad_request("Retain needs `request.observedObject`".to_owned()))?;
+            let observed =
+                request.observed_object.as_ref().ok_or_else(|| bad_request("Retain needs `request.observedObject`".to_owned()))?;
             Ok(json!({"object": answered(operation, object, chain.retain(object, observed))?}))
         }
         Operation::InterpretStatus => Ok(json!({"rawStatus": answered(operation, object, chain.reflect(object))?})),

@@ -36,7 +36,8 @@ impl ArtefactCache {
 
     /// Keeps files in a directory, which is made when it is missing. A directory that others may write is not used.
     pub fn in_directory(directory: &Path) -> Self {
-        let usable = prepare(directory).inspect_err(|why| tracing::warn!(directory = %directory.display(), %why, "plugin cache is not used"));
+        let usable =
+            prepare(directory).inspect_err(|why| tracing::warn!(directory = %directory.display(), %why, "plugin cache is not used"));
         Self { directory: usable.ok().map(|()| directory.to_owned()), ..Self::in_memory() }
     }
 

@@ -26,7 +26,10 @@ impl Changes {
     /// Makes the changes; on an error the object may hold some of them.
     pub fn apply(&self, object: &mut Object) -> Result<(), HookError> {
         let Given::Changes(changes) = &*self.given else { unreachable!("made from changes only") };
-        changes.iter().try_for_each(|change: &Change| change.apply(&mut object.0)).map_err(|wrong| self.plugin.error(self.operation, object, wrong.into()))?;
+        changes
+            .iter()
+            .try_for_each(|change: &Change| change.apply(&mut object.0))
+            .map_err(|wrong| self.plugin.error(self.operation, object, wrong.into()))?;
         if object.0.is_object() {
             return Ok(());
         }

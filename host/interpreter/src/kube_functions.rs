@@ -409,7 +409,17 @@ mod tests {
         let shown: Vec<String> = found.iter().map(|one| format!("{} {}", one.kind, one.name.as_deref().unwrap_or("-"))).collect();
         assert_eq!(
             shown,
-            ["ConfigMap a", "ConfigMap b", "ConfigMap c", "PersistentVolumeClaim data", "Secret csi", "Secret p", "Secret pull", "Secret s", "ServiceAccount robot"]
+            [
+                "ConfigMap a",
+                "ConfigMap b",
+                "ConfigMap c",
+                "PersistentVolumeClaim data",
+                "Secret csi",
+                "Secret p",
+                "Secret pull",
+                "Secret s",
+                "ServiceAccount robot"
+            ]
         );
         assert!(found.iter().all(|one| one.namespace.as_deref() == Some("shop")));
         assert!(pod_dependencies(&template, None).expect("a pod template").iter().all(|one| one.namespace.is_none()));

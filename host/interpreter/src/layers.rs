@@ -146,7 +146,8 @@ impl Chain {
 
 impl Waiting {
     fn error(&self, object: &Object, operation: Operation) -> HookError {
-        let message = format!("{}: plugin `{}` is not loaded, `{}` waits for it: {}", object.display(), self.plugin, operation.hook(), self.why);
+        let message =
+            format!("{}: plugin `{}` is not loaded, `{}` waits for it: {}", object.display(), self.plugin, operation.hook(), self.why);
         HookError { class: ErrorClass::NotLoaded, plugin: None, operation, message }
     }
 }

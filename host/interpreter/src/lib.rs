@@ -6,6 +6,8 @@
 //! no `kube::Client`, and is the only crate that names wasmtime.
 
 pub mod batch;
+#[cfg(feature = "built-in")]
+pub mod built_in;
 pub mod cache;
 pub mod changes;
 pub mod layers;

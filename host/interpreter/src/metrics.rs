@@ -88,9 +88,10 @@ impl Counters {
 
 impl HookCounters {
     fn read(&self, operation: Operation) -> HookMetrics {
-        let results = RESULTS.iter().zip(&self.results).map(|(result, count)| {
-            (result.map_or("ok", ErrorClass::as_str), count.load(Ordering::Relaxed))
-        });
+        let results = RESULTS
+            .iter()
+            .zip(&self.results)
+            .map(|(result, count)| (result.map_or("ok", ErrorClass::as_str), count.load(Ordering::Relaxed)));
         let cumulated = self.buckets.iter().scan(0, |sum, count| {
             *sum += count.load(Ordering::Relaxed);
             Some(*sum)

@@ -134,7 +134,9 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 fn unpack(payload: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let bad = |why: std::io::Error| LoadError::new(LoadReason::BadPayload, format!("the payload cannot be unpacked: {why}; pack it again with `zstd`"));
+    let bad = |why: std::io::Error| {
+        LoadError::new(LoadReason::BadPayload, format!("the payload cannot be unpacked: {why}; pack it again with `zstd`"))
+    };
     let mut wasm = Vec::new();
     let frame = zstd::stream::read::Decoder::new(payload).map_err(bad)?;
     frame.take(COMPONENT_CEILING as u64 + 1).read_to_end(&mut wasm).map_err(bad)?;
@@ -248,9 +250,14 @@ fn link(runtime: &Runtime, component: &Component, manifest: &Manifest) -> Result
         && memory > manifest.limits.memory as u64
     {
         let (needs, has) = (runtime::bytes(memory as usize), runtime::bytes(manifest.limits.memory));
-        return Err(LoadError::new(LoadReason::TooLarge, format!("the component starts with {needs} of memory, its limit is {has}; raise `limits.memory`")));
+        return Err(LoadError::new(
+            LoadReason::TooLarge,
+            format!("the component starts with {needs} of memory, its limit is {has}; raise `limits.memory`"),
+        ));
     }
-    runtime.link(component).map_err(|why| LoadError::new(LoadReason::UnknownImport, format!("the imports do not fit this host: {why:#}; rebuild it")))
+    runtime
+        .link(component)
+        .map_err(|why| LoadError::new(LoadReason::UnknownImport, format!("the imports do not fit this host: {why:#}; rebuild it")))
 }
 
 fn check_import(engine: &wasmtime::Engine, name: &str, import: &ComponentItem) -> Result<(), LoadError> {
@@ -280,7 +287,12 @@ fn check_import(engine: &wasmtime::Engine, name: &str, import: &ComponentItem) -
 }
 
 /// Asks a hook what it reads and writes. A component that fails with its settings but not without them has bad settings.
-fn declare_hook(runtime: &Runtime, callee: &Callee, operation: Operation, declare: &ComponentExportIndex) -> Result<Declaration, LoadError> {
+fn declare_hook(
+    runtime: &Runtime,
+    callee: &Callee,
+    operation: Operation,
+    declare: &ComponentExportIndex,
+) -> Result<Declaration, LoadError> {
     let ask = |callee: &Callee| runtime.call::<(), (types::Declaration,)>(callee, operation, declare, ());
     match ask(callee) {
         Ok(done) => {
@@ -298,7 +310,10 @@ fn declare_hook(runtime: &Runtime, callee: &Callee, operation: Operation, declar
 fn declare_failed(operation: Operation, failure: &Failure, settings: bool) -> LoadError {
     let (hook, said) = (operation.hook(), last_words(&failure.log));
     match settings {
-        true => LoadError::new(LoadReason::BadSettings, format!("hook `{hook}` does not accept the settings: {}{said}; correct `settings`", failure.detail)),
+        true => LoadError::new(
+            LoadReason::BadSettings,
+            format!("hook `{hook}` does not accept the settings: {}{said}; correct `settings`", failure.detail),
+        ),
         false => LoadError::new(LoadReason::DeclareFailed, format!("`declare` of hook `{hook}` {}{said}; mend the plugin", failure.detail)),
     }
 }
@@ -311,10 +326,12 @@ fn hook(operation: Operation, function: ComponentExportIndex, declared: Declarat
         if fields.len() > DECLARED_FIELDS {
             return Err(wrong(format!("{} fields are too many, {DECLARED_FIELDS} are allowed", fields.len())));
         }
-        let pointers = fields.iter().map(|field| Pointer::parse(field)).collect::<Result<Vec<_>, _>>().map_err(|why| wrong(why.to_string()))?;
+        let pointers =
+            fields.iter().map(|field| Pointer::parse(field)).collect::<Result<Vec<_>, _>>().map_err(|why| wrong(why.to_string()))?;
         Ok((Fields::compile(&pointers), pointers))
     };
-    let ((reads, _), (observed, _), (writes, written)) = (compile(&declared.reads)?, compile(&declared.observed)?, compile(&declared.writes)?);
+    let ((reads, _), (observed, _), (writes, written)) =
+        (compile(&declared.reads)?, compile(&declared.observed)?, compile(&declared.writes)?);
     if operation != Operation::Retain && !observed.is_empty() {
         return Err(wrong("`observed` is for `retention` only".to_owned()));
     }

@@ -155,7 +155,8 @@ impl Plugin {
                 given
             }
             None => {
-                let (given, keep) = self.call(runtime, operation, hook, &arguments).map_err(|refused| self.error(operation, object, refused))?;
+                let (given, keep) =
+                    self.call(runtime, operation, hook, &arguments).map_err(|refused| self.error(operation, object, refused))?;
                 let given = Arc::new(given);
                 if let Some(bytes) = keep {
                     memo.put(key, Arc::clone(&given), bytes);
@@ -164,9 +165,7 @@ impl Plugin {
             }
         };
         match &*given {
-            Given::Invalid(why) => {
-                Err(self.error(operation, object, Refused { class: ErrorClass::InvalidObject, detail: why.clone() }))
-            }
+            Given::Invalid(why) => Err(self.error(operation, object, Refused { class: ErrorClass::InvalidObject, detail: why.clone() })),
             _ => Ok(given),
         }
     }
@@ -199,7 +198,13 @@ impl Plugin {
         Ok((done.answer?, (!done.asked_now).then_some(arguments.first.len())))
     }
 
-    fn enter(&self, runtime: &Runtime, operation: Operation, hook: &Hook, arguments: &Arguments) -> Result<Done<Result<Given, Refused>>, Failure> {
+    fn enter(
+        &self,
+        runtime: &Runtime,
+        operation: Operation,
+        hook: &Hook,
+        arguments: &Arguments,
+    ) -> Result<Done<Result<Given, Refused>>, Failure> {
         let (callee, function) = (&self.callee, &hook.function);
         let first = arguments.first.as_str();
         match (operation, &arguments.second) {
@@ -235,7 +240,13 @@ impl Plugin {
         }
     }
 
-    fn change<P>(&self, runtime: &Runtime, operation: Operation, hook: &Hook, parameters: P) -> Result<Done<Answered<Vec<types::Change>>>, Failure>
+    fn change<P>(
+        &self,
+        runtime: &Runtime,
+        operation: Operation,
+        hook: &Hook,
+        parameters: P,
+    ) -> Result<Done<Answered<Vec<types::Change>>>, Failure>
     where
         P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
     {

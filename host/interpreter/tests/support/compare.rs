@@ -115,7 +115,9 @@ pub fn same(wanted: &Value, got: &Value, path: &str) -> Result<(), String> {
             a.iter().zip(b).enumerate().try_for_each(|(at, (a, b))| same(a, b, &format!("{path}/{at}")))
         }
         (Value::String(a), Value::String(_)) if a == "<now>" => Ok(()),
-        (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() && (a.as_i64() == b.as_i64() || a.is_f64() || b.is_f64()) => Ok(()),
+        (Value::Number(a), Value::Number(b)) if a.as_f64() == b.as_f64() && (a.as_i64() == b.as_i64() || a.is_f64() || b.is_f64()) => {
+            Ok(())
+        }
         (a, b) if a == b => Ok(()),
         (a, b) if is_quantity(path) && amount(a).is_some() && amount(a) == amount(b) => Ok(()),
         (a, b) => Err(format!("{path}: want {}, got {}", short(a), short(b))),

@@ -40,7 +40,8 @@ pub fn object(yaml: &str) -> Object {
 pub fn built_in() -> Vec<Arc<Plugin>> {
     let folder = root().join("plugins/built");
     let files = std::fs::read_dir(&folder).unwrap_or_else(|_| panic!("{} is missing: run `make plugins`", folder.display()));
-    let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).filter(|path| path.extension().is_some_and(|it| it == "wasm")).collect();
+    let mut files: Vec<PathBuf> =
+        files.map(|file| file.expect("a file").path()).filter(|path| path.extension().is_some_and(|it| it == "wasm")).collect();
     files.sort();
     assert!(!files.is_empty(), "{} is empty: run `make plugins`", folder.display());
     let load = |path: &PathBuf| {
