@@ -57,8 +57,9 @@ pub fn matches_optional(cluster: &Cluster, affinity: Option<&ClusterAffinity>) -
 }
 
 fn match_fields(cluster: &ClusterSpec, fields: &FieldSelector) -> Result<(), Rejected> {
-    let (zones, others): (Vec<_>, Vec<_>) = fields.match_expressions.iter().partition(|requirement| requirement.key == "zone");
-    if !zones.iter().all(|requirement| zones_match(cluster, requirement)) {
+    let is_zone = |requirement: &&NodeSelectorRequirement| requirement.key == "zone";
+    let requirements = || fields.match_expressions.iter();
+    if !requirements().filter(is_zone).all(|requirement| zones_match(cluster, requirement)) {
         return Err(Rejected::Zones);
     }
     let field = |key: &str| {
@@ -69,7 +70,8 @@ fn match_fields(cluster: &ClusterSpec, fields: &FieldSelector) -> Result<(), Rej
         };
         field.as_deref().filter(|value| !value.is_empty())
     };
-    let is_match = selector::all_hold(others, field).map_err(Rejected::InvalidFieldSelector)?;
+    let is_match =
+        selector::all_hold(requirements().filter(|requirement| !is_zone(requirement)), field).map_err(Rejected::InvalidFieldSelector)?;
     is_match.then_some(()).ok_or(Rejected::Fields)
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Never looks at why a cluster is feasible. Source: controlplane.md §4.7 and §4.8.
 
+use super::sorted::SortedAffinity;
 use super::webster::{Party, Ties, dispense};
 use super::{Failure, Options};
-use crate::scheduling::affinity_seam::Affinity;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::policy::{
     Placement, ReplicaDivisionPreference, ReplicaSchedulingType, SpreadConstraint, SpreadField, StaticClusterWeight,
@@ -114,9 +114,9 @@ fn ignores_spread(strategy: &Strategy<'_>) -> bool {
 
 /// The weight of each cluster: that of the heaviest rule that selects it. All weigh the same when no rule selects any.
 fn weights(rules: &[StaticClusterWeight], feasible: &[&Cluster]) -> Vec<i64> {
-    let rules: Vec<(Affinity<'_>, i64)> = rules.iter().map(|rule| (Affinity::compile(&rule.target_cluster), rule.weight)).collect();
+    let rules: Vec<(SortedAffinity<'_>, i64)> = rules.iter().map(|rule| (SortedAffinity::new(&rule.target_cluster), rule.weight)).collect();
     let weight_in = |cluster: &Cluster| {
-        let matching = rules.iter().filter(|(affinity, _)| affinity.matches(cluster));
+        let matching = rules.iter().filter(|(affinity, _)| affinity.matches(cluster).is_ok());
         matching.map(|(_, weight)| *weight).max().unwrap_or(0)
     };
     let weights: Vec<i64> = feasible.iter().map(|cluster| weight_in(cluster)).collect();

@@ -2,20 +2,22 @@
 //!
 //! Never counts replicas. A cluster that is not ready stays feasible: only taints keep bindings away. Source: controlplane.md §4.5.
 
-use crate::scheduling::affinity_seam::Affinity;
+use super::sorted::SortedAffinity;
+use crate::affinity;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::work::ResourceBindingSpec;
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 use std::borrow::Borrow;
+use std::cell::OnceCell;
 use std::fmt;
 
 /// Why one cluster was left out. Order of variants = order of checks.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Rejected<'c> {
     /// Somebody is taking the cluster out of the fleet.
     Deleting,
-    /// The policy does not select it.
-    Affinity,
+    /// The policy does not mean it.
+    Affinity(affinity::Rejected),
     /// The object was moved away from it, and is not gone yet.
     Evicting,
     /// It keeps away what does not tolerate this taint.
@@ -24,11 +26,23 @@ pub enum Rejected<'c> {
     ApiMissing,
 }
 
+impl Rejected<'_> {
+    /// Whether somebody wants the object out of the cluster. A selector that is not valid says nothing of the kind, and neither does what
+    /// only keeps new objects away.
+    pub fn drives_away(&self) -> bool {
+        use affinity::Rejected::{InvalidFieldSelector, InvalidLabelSelector};
+        match self {
+            Self::Affinity(InvalidLabelSelector(_) | InvalidFieldSelector(_)) | Self::Taint(_) | Self::ApiMissing => false,
+            Self::Deleting | Self::Affinity(_) | Self::Evicting => true,
+        }
+    }
+}
+
 impl fmt::Display for Rejected<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deleting => f.write_str("cluster is being deleted"),
-            Self::Affinity => f.write_str("not selected by `clusterAffinity`"),
+            Self::Affinity(why) => write!(f, "not selected by `clusterAffinity`: {why}"),
             Self::Evicting => f.write_str("the object is being evicted from it"),
             Self::Taint(Taint { key, value: Some(value), effect, .. }) if !value.is_empty() => {
                 write!(f, "untolerated taint `{key}={value}:{effect}`")
@@ -64,10 +78,10 @@ pub fn filter<'c, C: Borrow<Cluster>>(spec: &ResourceBindingSpec, clusters: &'c 
 
 /// What a binding says about clusters, prepared once for all of them.
 struct Wishes<'a> {
-    affinity: Option<Affinity<'a>>,
+    affinity: Option<SortedAffinity<'a>>,
     tolerations: &'a [Toleration],
-    /// Names of the clusters that the binding is already at, sorted.
-    targets: Vec<&'a str>,
+    /// Names of the clusters that the binding is already at, sorted when they are first asked for.
+    targets: OnceCell<Vec<&'a str>>,
     spec: &'a ResourceBindingSpec,
 }
 
@@ -75,12 +89,10 @@ impl<'a> Wishes<'a> {
     fn of(spec: &'a ResourceBindingSpec) -> Self {
         let placement = spec.placement.as_ref();
         let affinity = placement.and_then(|placement| placement.cluster_affinity.as_ref());
-        let mut targets: Vec<&str> = spec.targets().iter().map(|target| &*target.name).collect();
-        targets.sort_unstable();
         Self {
-            affinity: affinity.map(Affinity::compile),
+            affinity: affinity.map(SortedAffinity::new),
             tolerations: placement.map_or(&[], |placement| &placement.cluster_tolerations),
-            targets,
+            targets: OnceCell::new(),
             spec,
         }
     }
@@ -90,21 +102,29 @@ impl<'a> Wishes<'a> {
         if cluster.is_deleting() {
             return Some(Rejected::Deleting);
         }
-        if self.affinity.as_ref().is_some_and(|affinity| !affinity.matches(cluster)) {
-            return Some(Rejected::Affinity);
+        if let Some(Err(why)) = self.affinity.as_ref().map(|affinity| affinity.matches(cluster)) {
+            return Some(Rejected::Affinity(why));
         }
         let name = cluster.name();
         if self.spec.graceful_eviction_tasks.iter().any(|task| task.from_cluster == name) {
             return Some(Rejected::Evicting);
         }
-        if self.targets.binary_search(&name).is_ok() {
-            return None;
-        }
         let mut taints = cluster.spec.taints.iter();
-        match taints.find(|taint| repels(taint) && !self.tolerates(taint)) {
-            Some(taint) => Some(Rejected::Taint(taint)),
-            None => (!self.is_served_by(cluster)).then_some(Rejected::ApiMissing),
-        }
+        let why = match taints.find(|taint| repels(taint) && !self.tolerates(taint)) {
+            Some(taint) => Rejected::Taint(taint),
+            None if !self.is_served_by(cluster) => Rejected::ApiMissing,
+            None => return None,
+        };
+        (!self.is_target(name)).then_some(why)
+    }
+
+    fn is_target(&self, name: &str) -> bool {
+        let sorted = || {
+            let mut names: Vec<&str> = self.spec.targets().iter().map(|target| target.name.as_str()).collect();
+            names.sort_unstable();
+            names
+        };
+        self.targets.get_or_init(sorted).binary_search(&name).is_ok()
     }
 
     fn tolerates(&self, taint: &Taint) -> bool {

@@ -3,11 +3,11 @@
 //! A decision says what makes it due, who was left out and why, and what becomes of `spec.clusters`. What runs is moved or taken
 //! away only on evidence: a cluster of which nothing is known keeps what it has. Source: controlplane.md §4.
 
-mod affinity_seam;
 pub mod answer;
 mod assign;
 pub mod filter;
 pub mod record;
+mod sorted;
 mod trigger;
 pub mod wake;
 pub mod webster;
@@ -20,7 +20,7 @@ use filter::filter;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::work::{ResourceBindingSpec, TargetCluster};
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How an operator set the scheduler up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -122,11 +122,11 @@ pub fn schedule<'c, B: Binding, C: Borrow<Cluster>>(binding: &B, clusters: &'c [
     Decision { trigger, outcome, rejected: filtered.rejected }
 }
 
-/// The clusters that stay though none fits: those that were not examined. What is there passes taints and missing APIs, so each
-/// rejected target was excluded by the policy, an eviction, or its removal from the fleet.
+/// The clusters that stay though none fits: those that nobody wants the object out of, and those of which nothing is known.
 fn remaining(spec: &ResourceBindingSpec, rejected: &[(&str, Rejected<'_>)]) -> Vec<TargetCluster> {
-    let is_excluded = |target: &TargetCluster| rejected.iter().any(|(name, _)| *name == target.name);
-    spec.targets().iter().filter(|target| !is_excluded(target)).cloned().collect()
+    let left = rejected.iter().filter(|(_, why)| why.drives_away());
+    let left: BTreeSet<&str> = left.map(|(name, _)| *name).collect();
+    spec.targets().iter().filter(|target| !left.contains(target.name.as_str())).cloned().collect()
 }
 
 /// `3 cluster is being deleted, 2 untolerated …`, sorted by reason.

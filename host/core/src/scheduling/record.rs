@@ -6,7 +6,7 @@ use super::{Decision, Outcome, Trigger};
 use crate::binding::Binding;
 use crate::conditions::{self, Finding};
 use flotilla_api::labels;
-use flotilla_api::work::ResourceBindingStatus;
+use flotilla_api::work::{ResourceBindingStatus, TargetCluster};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// Type of the condition that says whether a binding has its clusters.
@@ -47,24 +47,25 @@ pub fn status<B: Binding>(binding: &B, decision: &Decision<'_>, now: &Time) -> O
     let before = binding.status().cloned().unwrap_or_default();
     let mut status = before.clone();
     status.scheduler_observed_generation = binding.metadata().generation.unwrap_or(0);
-    if let Some(finding) = finding(&decision.outcome) {
-        conditions::set(&mut status.conditions, &finding, now);
-        let is_news = status.conditions != before.conditions || decision.trigger == Trigger::RescheduleRequested;
-        if finding.holds && (is_news || status.last_scheduled_time.is_none()) {
-            status.last_scheduled_time = Some(now.clone());
-        }
+    let finding = finding(&decision.outcome, binding.spec().targets());
+    conditions::set(&mut status.conditions, &finding, now);
+    let is_news = status.conditions != before.conditions || decision.trigger == Trigger::RescheduleRequested;
+    if finding.holds && (is_news || status.last_scheduled_time.is_none()) {
+        status.last_scheduled_time = Some(now.clone());
     }
     (status != before).then_some(status)
 }
 
-fn finding(outcome: &Outcome) -> Option<Finding> {
-    match outcome {
-        Outcome::Unchanged => None,
-        Outcome::Scheduled(clusters) => {
-            let replicas: i64 = clusters.iter().map(|target| i64::from(target.replicas)).sum();
-            let message = format!("scheduled to {} clusters with {replicas} replicas in all", clusters.len());
-            Some(Finding { kind: SCHEDULED, holds: true, reason: "Success", message })
+/// A decision that was not due is the last one, which found the clusters that are there.
+fn finding(outcome: &Outcome, targets: &[TargetCluster]) -> Finding {
+    let clusters = match outcome {
+        Outcome::Failed { why, .. } => {
+            return Finding { kind: SCHEDULED, holds: false, reason: why.reason(), message: why.to_string() };
         }
-        Outcome::Failed { why, .. } => Some(Finding { kind: SCHEDULED, holds: false, reason: why.reason(), message: why.to_string() }),
-    }
+        Outcome::Scheduled(clusters) => clusters,
+        Outcome::Unchanged => targets,
+    };
+    let replicas: i64 = clusters.iter().map(|target| i64::from(target.replicas)).sum();
+    let message = format!("scheduled to {} clusters with {replicas} replicas in all", clusters.len());
+    Finding { kind: SCHEDULED, holds: true, reason: "Success", message }
 }

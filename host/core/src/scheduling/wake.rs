@@ -2,8 +2,8 @@
 //!
 //! Decides nothing about clusters. Source: controlplane.md §4.1; unlike there, a change of the APIs that a cluster serves counts.
 
+use crate::affinity;
 use crate::binding::Binding;
-use crate::scheduling::affinity_seam::Affinity;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::labels;
 use std::fmt;
@@ -66,5 +66,5 @@ pub fn concerns<B: Binding>(binding: &B, cluster: &Cluster) -> bool {
     let Some(placement) = &spec.placement else {
         return false;
     };
-    placement.cluster_affinity.as_ref().is_none_or(|affinity| Affinity::compile(affinity).matches(cluster))
+    affinity::matches_optional(cluster, placement.cluster_affinity.as_ref()).is_ok()
 }

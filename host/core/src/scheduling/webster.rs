@@ -41,16 +41,15 @@ pub fn dispense(seats: i64, parties: &[Party<'_>], ties: Ties) -> Vec<i64> {
     let mut dealt = sure_seats(seats, parties);
     let mut queue = queue_of(parties, &dealt, ties);
     for _ in dealt.iter().sum()..seats {
-        let Some(mut next) = queue.pop() else { break };
+        let Some(mut next) = queue.peek_mut() else { break };
         dealt[next.party] += 1;
         next.seats += 1;
-        queue.push(next);
     }
     dealt
 }
 
-/// Seats that every party gets for certain: those whose quotient is above that of the divisor `total / (seats - parties / 2)`,
-/// less one, so that rounding cannot touch the order of the last ones.
+/// The seats whose quotient is at least that of the divisor `total / (seats - parties / 2)`. They are the first to be dealt, and
+/// never more than there are.
 fn sure_seats(seats: i64, parties: &[Party<'_>]) -> Vec<i64> {
     let voting = || parties.iter().map(|party| i128::from(party.votes.max(0)));
     let (total, count) = (voting().sum::<i128>(), parties.len() as i128);
@@ -58,7 +57,7 @@ fn sure_seats(seats: i64, parties: &[Party<'_>]) -> Vec<i64> {
     if total == 0 || doubled <= 0 {
         return vec![0; parties.len()];
     }
-    let share = |votes: i128| ((votes * doubled + total) / (2 * total) - 1).max(0);
+    let share = |votes: i128| (votes * doubled + total) / (2 * total);
     voting().map(|votes| i64::try_from(share(votes)).expect("a share is at most all the seats")).collect()
 }
 
