@@ -19,8 +19,10 @@ const SERVER_METADATA: [&str; 10] = [
     "uid",
 ];
 
-/// What else one kind carries that another API server must not be given.
-const BY_KIND: [(&str, fn(&mut Value)); 6] = [
+/// A kind by its name, and what else it carries that another API server must not be given.
+type PruneKind = (&'static str, fn(&mut Value));
+
+const BY_KIND: [PruneKind; 6] = [
     ("Deployment", prune_deployment),
     ("Job", prune_job),
     ("PersistentVolumeClaim", prune_volume_claim),

@@ -57,14 +57,12 @@ fn spread_over_clusters<'a>(
     spread: &[SpreadConstraint],
     feasible: &[&'a Cluster],
 ) -> Result<Vec<&'a Cluster>, Failure> {
-    let is_simple = |constraint: &SpreadConstraint| constraint.spread_by_field == Some(SpreadField::Cluster);
-    if !spread.is_empty() && !(spec.components.is_empty() && spread.iter().all(is_simple)) {
+    let mut chosen = feasible.to_vec();
+    let Some(constraint) = spread.last() else { return Ok(chosen) };
+    let is_over_clusters = |constraint: &SpreadConstraint| constraint.spread_by_field == Some(SpreadField::Cluster);
+    if !spec.components.is_empty() || !spread.iter().all(is_over_clusters) {
         return Err(UNSUPPORTED_SPREAD);
     }
-    let mut chosen = feasible.to_vec();
-    let Some(constraint) = spread.last() else {
-        return Ok(chosen);
-    };
     let (least, most) = (constraint.min_groups.unwrap_or(0), constraint.max_groups.unwrap_or(0));
     if i64::try_from(chosen.len()).is_ok_and(|found| found < least) || most <= 0 {
         let message = format!("`spreadConstraints` wants {least} to {most} clusters, {} fit", chosen.len());
