@@ -1,0 +1,1 @@
+//! What is declared and what is read, in an author's terms.
