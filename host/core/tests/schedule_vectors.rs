@@ -3,7 +3,7 @@
 //! Every case of a group in [`MUST_PASS`] must come out right. Of the other groups, which need what is not built yet, a case may only
 //! come out right or be refused as `Unsupported`: a wrong answer fails everywhere.
 
-use flotilla_core::scheduling::answer::answer;
+use flotilla_core::scheduling::batch::answer;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
