@@ -10,7 +10,9 @@ pub mod bind; // template × policy × answers → binding, clusters included
 pub mod binding;
 pub mod collect; // member objects, Works, bindings × answers → statuses
 pub mod conditions;
+pub mod explain; // decisions → text
 pub mod matching; // template × policies → policy
+pub mod preview; // templates, policies, clusters → all of the above, offline
 pub mod render; // binding × template × overrides × answers → Works
 pub mod scheduling; // binding × clusters → clusters with replicas
 pub mod selector; // labels × selector → whether it matches

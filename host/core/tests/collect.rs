@@ -2,10 +2,9 @@
 
 mod world;
 
-use flotilla_api::interpretation::Interpreter;
 use flotilla_api::object::Object;
 use flotilla_api::work::{ManifestStatus, ResourceBinding, Work, WorkStatus};
-use flotilla_core::collect::{Report, binding_status, interpreted, reflect, template_status, work_status};
+use flotilla_core::collect::{Report, binding_status, reflect, template_status, work_status};
 use serde_json::json;
 use world::{Plugin, assert_same, documents, one, time};
 
@@ -170,22 +169,4 @@ fn a_sum_that_cannot_be_asked_changes_nothing() {
     assert!(template_status(&template, &[], &Plugin).is_err());
     let other: Object = one("{kind: ConfigMap, metadata: {name: web}}");
     assert_eq!(template_status(&other, &[], &Plugin).expect("an answer"), None);
-}
-
-#[test]
-fn a_hook_that_gives_no_answer_is_shown_on_the_binding_until_it_does() {
-    let template: Object = one("{kind: Deployment, metadata: {name: web, annotations: {broken: InterpretReplica}}}");
-    let error = Plugin.replicas(&template).expect_err("an error");
-    let mut binding: ResourceBinding = one(BINDING);
-    assert_eq!(interpreted(&binding, None, &time(NOW)), None);
-    binding.status = interpreted(&binding, Some(&error), &time(NOW));
-    assert_same(
-        &json!(binding.status),
-        "
-        conditions: [{type: Interpreted, status: 'False', reason: Trap, message: plugin `test` trapped in `replicas`, lastTransitionTime: '2026-01-01T00:00:00Z'}]
-        ",
-    );
-    assert_eq!(interpreted(&binding, Some(&error), &time(NOW)), None);
-    let status = interpreted(&binding, None, &time(NOW)).expect("a status");
-    assert!(flotilla_core::conditions::is_true(&status.conditions, "Interpreted"));
 }

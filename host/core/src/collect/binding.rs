@@ -4,8 +4,6 @@ use super::member::APPLIED;
 use crate::binding::Binding;
 use crate::conditions::{self, Finding};
 use crate::render::{cluster_of, expected_clusters};
-use flotilla_api::interpretation::HookError;
-use flotilla_api::labels;
 use flotilla_api::object::GroupVersionKind;
 use flotilla_api::work::{
     AggregatedStatusItem, ManifestStatus, ObjectReference, ResourceBindingSpec, ResourceBindingStatus, ResourceHealth, Work, WorkStatus,
@@ -33,25 +31,6 @@ pub fn binding_status<'w, B: Binding>(binding: &B, works: impl IntoIterator<Item
     if status.aggregated_status.as_deref().unwrap_or_default() != items {
         status.aggregated_status = Some(items);
     }
-    (status != before).then_some(status)
-}
-
-/// The status that the binding should have after a hook that its template needed gave no answer, or all did; `None` when it has it.
-/// Nothing is said of hooks as long as all of them answer.
-pub fn interpreted<B: Binding>(binding: &B, missing: Option<&HookError>, now: &Time) -> Option<ResourceBindingStatus> {
-    let before = binding.status().cloned().unwrap_or_default();
-    let was_missing = before.conditions.iter().any(|condition| condition.type_ == labels::CONDITION_INTERPRETED);
-    if missing.is_none() && !was_missing {
-        return None;
-    }
-    let finding = Finding {
-        kind: labels::CONDITION_INTERPRETED,
-        holds: missing.is_none(),
-        reason: missing.map_or("Interpreted", |error| error.class.as_str()),
-        message: missing.map_or_else(|| "every hook that was needed answered".to_owned(), ToString::to_string),
-    };
-    let mut status = before.clone();
-    conditions::set(&mut status.conditions, &finding, now);
     (status != before).then_some(status)
 }
 

@@ -7,6 +7,6 @@ pub mod binding;
 pub mod member;
 pub mod template;
 
-pub use binding::{binding_status, interpreted};
+pub use binding::binding_status;
 pub use member::{Report, reflect, work_status};
 pub use template::template_status;

@@ -27,6 +27,17 @@ pub enum Rejected<'c> {
 }
 
 impl Rejected<'_> {
+    /// The stable word for it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Deleting => "ClusterDeleting",
+            Self::Affinity(_) => "NotSelected",
+            Self::Evicting => "Evicting",
+            Self::Taint(_) => "TaintNotTolerated",
+            Self::ApiMissing => "ApiMissing",
+        }
+    }
+
     /// Whether somebody wants the object out of the cluster. A selector that is not valid says nothing of the kind, and neither does what
     /// only keeps new objects away.
     pub fn drives_away(&self) -> bool {

@@ -3,7 +3,6 @@
 //! A decision says what makes it due, who was left out and why, and what becomes of `spec.clusters`. What runs is moved or taken
 //! away only on evidence: a cluster of which nothing is known keeps what it has. Source: controlplane.md §4.
 
-
 mod assign;
 pub mod batch;
 pub mod filter;

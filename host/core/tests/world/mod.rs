@@ -60,7 +60,7 @@ impl Interpreter for Plugin {
         Ok(object.kind() == "Deployment")
     }
     fn replicas(&self, template: &Object) -> Asked<Demand> {
-        let requirements = || Some(flotilla_api::work::ReplicaRequirements::default());
+        let requirements = || template.get("spec").map(|_| flotilla_api::work::ReplicaRequirements::default());
         let demand = || Demand { replicas: number(template, &["spec", "replicas"]), requirements: requirements() };
         ask(template, Operation::InterpretReplica, demand)
     }
