@@ -43,8 +43,8 @@ impl World {
         let mut policies = Vec::new();
         for item in items {
             let object = Object(item.clone());
-            if object.kind().is_empty() || object.name().is_empty() {
-                return Err(format!("every item needs `kind` and `metadata.name`: {}", shortened(item)));
+            if object.kind().is_empty() {
+                return Err(format!("every item needs a `kind`: {}", shortened(item)));
             }
             match (object.gvk().group.as_str(), object.kind()) {
                 ("policy.karmada.io", "PropagationPolicy") => policies.push(Policy::from(read::<PropagationPolicy>(object)?)),
