@@ -167,7 +167,7 @@ pub struct LabelAnnotationOverrider {
     pub operator: OverriderOperator,
     /// The keys and their values; `remove` goes by the keys.
     #[serde(default)]
-    pub value: BTreeMap<String, String>,
+    pub value: Option<BTreeMap<String, String>>,
 }
 
 /// A change inside of a string that holds a JSON or YAML document.
