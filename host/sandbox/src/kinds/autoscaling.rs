@@ -1,9 +1,12 @@
 //! HorizontalPodAutoscalers: stored as `v2`, served as `v2` and `v1`.
 
 use super::Behaviour;
+use super::metadata::{self, NameRule};
 use super::quantity::canonicalize;
-use super::reach::{each, fill, given, inner, present, set};
+use super::reach::{each, fill, given, inner, int, list, present, set, text};
+use super::refusal::{invalid, required};
 use super::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::{Value, json};
 
 /// HorizontalPodAutoscalers.
@@ -16,11 +19,7 @@ impl Behaviour for HorizontalPodAutoscalers {
         fill(spec, "minReplicas", 1);
         if present(spec, "/metrics").is_none() {
             let target = json!({"type": "Utilization", "averageUtilization": 80});
-            set(
-                spec,
-                "metrics",
-                json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]),
-            );
+            set(spec, "metrics", json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]));
         }
         each(spec, "/metrics").for_each(metric);
         if let Some(behavior) = given(spec, "behavior") {
@@ -30,17 +29,38 @@ impl Behaviour for HorizontalPodAutoscalers {
         fill(status, "currentMetrics", Value::Null);
         fill(status, "desiredReplicas", 0);
     }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let spec = &object["spec"];
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let (least, most) = (int(spec, "/minReplicas").unwrap_or(1), int(spec, "/maxReplicas").unwrap_or_default());
+        if least < 1 {
+            errors.push(invalid("spec.minReplicas", &spec["minReplicas"], "must be greater than or equal to 1"));
+        }
+        let shown = json!(most);
+        if most < 1 {
+            errors.push(invalid("spec.maxReplicas", &shown, "must be greater than 0"));
+        }
+        if most < least {
+            errors.push(invalid("spec.maxReplicas", &shown, "must be greater than or equal to `minReplicas`"));
+        }
+        for field in ["kind", "name"] {
+            if text(spec, &format!("/scaleTargetRef/{field}")).is_empty() {
+                errors.push(required(format!("spec.scaleTargetRef.{field}"), ""));
+            }
+        }
+        for (index, metric) in list(spec, "/metrics").iter().enumerate() {
+            if text(metric, "/type").is_empty() {
+                errors.push(required(format!("spec.metrics[{index}].type"), "must specify a metric source type"));
+            }
+        }
+        errors
+    }
 }
 
 /// Targets are quantities in canonical form.
 fn metric(metric: &mut Value) {
-    for source in [
-        "resource",
-        "containerResource",
-        "pods",
-        "object",
-        "external",
-    ] {
+    for source in ["resource", "containerResource", "pods", "object", "external"] {
         for field in ["value", "averageValue"] {
             if let Some(amount) = metric.pointer_mut(&format!("/{source}/target/{field}")) {
                 canonicalize(amount);
@@ -55,11 +75,7 @@ fn scaling_rules(behavior: &mut Value) {
     let up = inner(behavior, "scaleUp");
     fill(up, "stabilizationWindowSeconds", 0);
     fill(up, "selectPolicy", "Max");
-    fill(
-        up,
-        "policies",
-        json!([{"type": "Pods", "value": 4, "periodSeconds": 15}, percent]),
-    );
+    fill(up, "policies", json!([{"type": "Pods", "value": 4, "periodSeconds": 15}, percent]));
     let down = inner(behavior, "scaleDown");
     fill(down, "selectPolicy", "Max");
     fill(down, "policies", json!([percent]));
@@ -70,13 +86,11 @@ pub(super) fn v1_to_v2(mut hpa: Value) -> Value {
     hpa["apiVersion"] = json!("autoscaling/v2");
     if let Some(target) = take(&mut hpa, "/spec", "targetCPUUtilizationPercentage") {
         let target = json!({"type": "Utilization", "averageUtilization": target});
-        hpa["spec"]["metrics"] =
-            json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+        hpa["spec"]["metrics"] = json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
     }
     if let Some(current) = take(&mut hpa, "/status", "currentCPUUtilizationPercentage") {
         let current = json!({"averageUtilization": current, "averageValue": "0"});
-        hpa["status"]["currentMetrics"] =
-            json!([{"type": "Resource", "resource": {"name": "cpu", "current": current}}]);
+        hpa["status"]["currentMetrics"] = json!([{"type": "Resource", "resource": {"name": "cpu", "current": current}}]);
     }
     hpa
 }
@@ -84,10 +98,8 @@ pub(super) fn v1_to_v2(mut hpa: Value) -> Value {
 /// An `autoscaling/v2` HorizontalPodAutoscaler as `v1`. Metrics other than CPU utilization are not shown.
 pub(super) fn v2_to_v1(mut hpa: Value) -> Value {
     hpa["apiVersion"] = json!("autoscaling/v1");
-    let target = take(&mut hpa, "/spec", "metrics")
-        .and_then(|metrics| cpu(&metrics, "/resource/target/averageUtilization"));
-    let current = take(&mut hpa, "/status", "currentMetrics")
-        .and_then(|metrics| cpu(&metrics, "/resource/current/averageUtilization"));
+    let target = take(&mut hpa, "/spec", "metrics").and_then(|metrics| cpu(&metrics, "/resource/target/averageUtilization"));
+    let current = take(&mut hpa, "/status", "currentMetrics").and_then(|metrics| cpu(&metrics, "/resource/current/averageUtilization"));
     take(&mut hpa, "/spec", "behavior");
     take(&mut hpa, "/status", "conditions");
     if let Some(target) = target {
@@ -100,17 +112,11 @@ pub(super) fn v2_to_v1(mut hpa: Value) -> Value {
 }
 
 fn take(hpa: &mut Value, parent: &str, field: &str) -> Option<Value> {
-    hpa.pointer_mut(parent)?
-        .as_object_mut()?
-        .remove(field)
-        .filter(|value| !value.is_null())
+    hpa.pointer_mut(parent)?.as_object_mut()?.remove(field).filter(|value| !value.is_null())
 }
 
 fn cpu(metrics: &Value, pointer: &str) -> Option<Value> {
-    let of_cpu = metrics
-        .as_array()?
-        .iter()
-        .find(|metric| metric.pointer("/resource/name") == Some(&json!("cpu")))?;
+    let of_cpu = metrics.as_array()?.iter().find(|metric| metric.pointer("/resource/name") == Some(&json!("cpu")))?;
     of_cpu.pointer(pointer).cloned()
 }
 
@@ -122,11 +128,24 @@ mod tests {
     fn the_cpu_target_is_one_metric() {
         let v1 = json!({"apiVersion": "autoscaling/v1", "spec": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 70}});
         let v2 = v1_to_v2(v1.clone());
-        assert_eq!(
-            v2["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"],
-            70
-        );
+        assert_eq!(v2["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 70);
         assert!(v2["spec"].get("targetCPUUtilizationPercentage").is_none());
         assert_eq!(v2_to_v1(v2), v1);
+    }
+
+    #[test]
+    fn an_autoscaler_has_a_target_and_bounds() {
+        let mut hpa = json!({"metadata": {"name": "h"}, "spec": {"minReplicas": 2, "scaleTargetRef": {"kind": "Deployment"}}});
+        HorizontalPodAutoscalers.default(&mut hpa);
+        assert_eq!(hpa["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 80);
+        let errors: Vec<String> = HorizontalPodAutoscalers.validate(&hpa).iter().map(FieldError::to_string).collect();
+        assert_eq!(
+            errors,
+            [
+                "spec.maxReplicas: Invalid value: 0: must be greater than 0",
+                "spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`",
+                "spec.scaleTargetRef.name: Required value",
+            ]
+        );
     }
 }

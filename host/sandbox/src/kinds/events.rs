@@ -24,22 +24,11 @@ impl Behaviour for Events {
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
         if let Some(part) = field.strip_prefix("involvedObject.") {
-            let is_known = matches!(
-                part,
-                "kind"
-                    | "namespace"
-                    | "name"
-                    | "uid"
-                    | "apiVersion"
-                    | "resourceVersion"
-                    | "fieldPath"
-            );
+            let is_known = matches!(part, "kind" | "namespace" | "name" | "uid" | "apiVersion" | "resourceVersion" | "fieldPath");
             return is_known.then(|| text(object, &format!("/involvedObject/{part}")).to_owned());
         }
         match field {
-            "reason" | "type" | "reportingComponent" => {
-                Some(text(object, &format!("/{field}")).to_owned())
-            }
+            "reason" | "type" | "reportingComponent" => Some(text(object, &format!("/{field}")).to_owned()),
             "source" => Some(match text(object, "/source/component") {
                 "" => text(object, "/reportingComponent").to_owned(),
                 component => component.to_owned(),

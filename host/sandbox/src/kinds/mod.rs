@@ -7,6 +7,8 @@ mod catalogue;
 mod core;
 mod events;
 mod extensions;
+mod labels;
+pub mod metadata;
 mod networking;
 mod pod_spec;
 mod pods;
@@ -14,10 +16,14 @@ mod policy;
 pub mod quantity;
 mod rbac;
 mod reach;
+mod refusal;
+mod schedule;
+mod syntax;
 pub mod table;
 mod tidy;
 
 use crate::status::FieldError;
+use metadata::NameRule;
 use serde_json::Value;
 
 /// A built-in resource in one version, as discovery shows it.
@@ -74,8 +80,8 @@ pub trait Behaviour: Send + Sync {
     /// Called on update, after defaults: carries over what the client left out and the server keeps.
     fn prepare_update(&self, _new: &mut Value, _old: &Value) {}
     /// Field errors of a new object.
-    fn validate(&self, _object: &Value) -> Vec<FieldError> {
-        Vec::new()
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        metadata::validate(object, NameRule::Subdomain)
     }
     /// Field errors of a change (immutable fields), beyond those of [`Behaviour::validate`].
     fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {

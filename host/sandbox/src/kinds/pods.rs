@@ -1,10 +1,13 @@
-//! Pods and PodTemplates: their defaults, and what admission adds to a new pod.
+//! Pods and PodTemplates: their defaults, what admission adds to a new pod, and what may change later.
 
 use super::Behaviour;
-use super::pod_spec::defaults;
+use super::metadata::{self, NameRule};
+use super::pod_spec::{self, defaults, validation};
 use super::quantity::Quantity;
 use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
+use super::refusal::{forbidden, required};
 use super::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::{Value, json};
 
 /// Pods.
@@ -24,10 +27,7 @@ impl Behaviour for Pods {
 
     fn prepare_create(&self, object: &mut Value) {
         let class = qos_class(object);
-        let token = format!(
-            "kube-api-access-{}",
-            text(object, "/metadata/uid").get(..5).unwrap_or("token")
-        );
+        let token = format!("kube-api-access-{}", text(object, "/metadata/uid").get(..5).unwrap_or("token"));
         let spec = inner(object, "spec");
         fill_zero(spec, "serviceAccountName", "default");
         defaults::service_account(spec);
@@ -36,11 +36,31 @@ impl Behaviour for Pods {
         let priority = priority(text(spec, "/priorityClassName"));
         fill(spec, "priority", priority);
         fill(spec, "preemptionPolicy", "PreemptLowerPriority");
-        set(
-            object,
-            "status",
-            json!({"phase": "Pending", "qosClass": class}),
-        );
+        set(object, "status", json!({"phase": "Pending", "qosClass": class}));
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        errors.extend(validation::pod_spec(&object["spec"], "spec"));
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        for field in ["containers", "initContainers"] {
+            let pointer = format!("/spec/{field}");
+            if list(new, &pointer).len() != list(old, &pointer).len() {
+                return vec![forbidden(format!("spec.{field}"), "pod updates may not add or remove containers")];
+            }
+        }
+        let mut errors: Vec<FieldError> = tolerations_change(new, old).into_iter().collect();
+        if fixed(new, old) != old["spec"] {
+            errors.push(forbidden("spec", FIXED));
+        }
+        errors
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        pod_spec::warnings(object, "/spec")
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
@@ -59,6 +79,43 @@ impl Behaviour for Pods {
     }
 }
 
+/// What may change in a pod's spec.
+const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,\
+    `spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it \
+    to be set to 1 if it was previously negative)";
+
+/// The new spec with what may change taken from the old one.
+fn fixed(new: &Value, old: &Value) -> Value {
+    let mut spec = new["spec"].clone();
+    for field in ["containers", "initContainers"] {
+        let pointer = format!("/{field}");
+        for (container, before) in each(&mut spec, &pointer).zip(list(&old["spec"], &pointer)) {
+            set(container, "image", before["image"].clone());
+        }
+    }
+    let was_negative = old.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).is_some_and(|seconds| seconds < 0);
+    let mut mutable = vec!["activeDeadlineSeconds", "tolerations", "schedulingGates"];
+    if was_negative && new["spec"]["terminationGracePeriodSeconds"] == 1 {
+        mutable.push("terminationGracePeriodSeconds");
+    }
+    for field in mutable {
+        match old["spec"].get(field) {
+            Some(before) => set(&mut spec, field, before.clone()),
+            None => drop(remove(&mut spec, field)),
+        }
+    }
+    spec
+}
+
+fn tolerations_change(new: &Value, old: &Value) -> Option<FieldError> {
+    let new = list(new, "/spec/tolerations");
+    let is_kept = |before: &Value| {
+        new.iter().any(|toleration| ["key", "operator", "value", "effect"].iter().all(|field| toleration.get(field) == before.get(field)))
+    };
+    let detail = "existing toleration can not be modified except its tolerationSeconds";
+    (!list(old, "/spec/tolerations").iter().all(is_kept)).then(|| forbidden("spec.tolerations", detail))
+}
+
 /// What is written of a pod's status even when nobody set it.
 fn status(status: &mut Value) {
     fill_zero(status, "phase", "Pending");
@@ -66,11 +123,7 @@ fn status(status: &mut Value) {
         fill(condition, "lastProbeTime", Value::Null);
         fill(condition, "lastTransitionTime", Value::Null);
     }
-    for statuses in [
-        "/initContainerStatuses",
-        "/containerStatuses",
-        "/ephemeralContainerStatuses",
-    ] {
+    for statuses in ["/initContainerStatuses", "/containerStatuses", "/ephemeralContainerStatuses"] {
         for container in each(status, statuses) {
             inner(container, "state");
             inner(container, "lastState");
@@ -99,16 +152,10 @@ fn mount_token(spec: &mut Value, name: &str) {
     let mut is_needed = false;
     for containers in ["/initContainers", "/containers"] {
         for container in each(spec, containers) {
-            let has_own = list(container, "/volumeMounts")
-                .iter()
-                .any(|mount| text(mount, "/mountPath") == TOKEN_PATH);
+            let has_own = list(container, "/volumeMounts").iter().any(|mount| text(mount, "/mountPath") == TOKEN_PATH);
             if !has_own {
                 is_needed = true;
-                push(
-                    container,
-                    "volumeMounts",
-                    json!({"name": name, "readOnly": true, "mountPath": TOKEN_PATH}),
-                );
+                push(container, "volumeMounts", json!({"name": name, "readOnly": true, "mountPath": TOKEN_PATH}));
             }
         }
     }
@@ -128,14 +175,10 @@ fn token_volume(name: &str) -> Value {
 
 /// As the admission of default tolerations does: five minutes on a node that is gone.
 fn tolerate_lost_nodes(spec: &mut Value) {
-    for key in [
-        "node.kubernetes.io/not-ready",
-        "node.kubernetes.io/unreachable",
-    ] {
-        let is_tolerated = list(spec, "/tolerations").iter().any(|toleration| {
-            matches!(text(toleration, "/effect"), "" | "NoExecute")
-                && ["", key].contains(&text(toleration, "/key"))
-        });
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let is_tolerated = list(spec, "/tolerations")
+            .iter()
+            .any(|toleration| matches!(text(toleration, "/effect"), "" | "NoExecute") && ["", key].contains(&text(toleration, "/key")));
         if !is_tolerated {
             let toleration = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
             push(spec, "tolerations", toleration);
@@ -152,35 +195,22 @@ fn push(object: &mut Value, field: &str, item: Value) {
 
 /// `Guaranteed`, `Burstable` or `BestEffort`, from the containers' CPU and memory.
 pub(super) fn qos_class(pod: &Value) -> &'static str {
-    let containers: Vec<&Value> = ["/spec/initContainers", "/spec/containers"]
-        .iter()
-        .flat_map(|pointer| list(pod, pointer))
-        .collect();
+    let containers: Vec<&Value> = ["/spec/initContainers", "/spec/containers"].iter().flat_map(|pointer| list(pod, pointer)).collect();
     let amount = |container: &Value, list: &str, resource: &str| {
         let amount = container.pointer(&format!("/resources/{list}/{resource}"))?;
         Quantity::read(amount).filter(|quantity| quantity.nano > 0)
     };
     let asks_for = |container: &Value, resource: &str| {
-        amount(container, "requests", resource)
-            .or_else(|| amount(container, "limits", resource))
-            .is_some()
+        amount(container, "requests", resource).or_else(|| amount(container, "limits", resource)).is_some()
     };
     let is_fixed = |container: &Value, resource: &str| {
         let limit = amount(container, "limits", resource);
         limit.is_some() && amount(container, "requests", resource).or(limit) == limit
     };
     let resources = ["cpu", "memory"];
-    if !containers.iter().any(|container| {
-        resources
-            .iter()
-            .any(|resource| asks_for(container, resource))
-    }) {
+    if !containers.iter().any(|container| resources.iter().any(|resource| asks_for(container, resource))) {
         "BestEffort"
-    } else if containers.iter().all(|container| {
-        resources
-            .iter()
-            .all(|resource| is_fixed(container, resource))
-    }) {
+    } else if containers.iter().all(|container| resources.iter().all(|resource| is_fixed(container, resource))) {
         "Guaranteed"
     } else {
         "Burstable"
@@ -199,6 +229,15 @@ impl Behaviour for PodTemplates {
             remove(object, "template");
         }
     }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        match present(object, "/template") {
+            None => errors.push(required("template", "")),
+            Some(template) => errors.extend(validation::template(template, "template")),
+        }
+        errors
+    }
 }
 
 #[cfg(test)]
@@ -206,10 +245,7 @@ mod tests {
     use super::*;
 
     fn pod(resources: &[Value]) -> Value {
-        let containers: Vec<Value> = resources
-            .iter()
-            .map(|resources| json!({"resources": resources}))
-            .collect();
+        let containers: Vec<Value> = resources.iter().map(|resources| json!({"resources": resources})).collect();
         json!({"spec": {"containers": containers}})
     }
 
@@ -217,20 +253,9 @@ mod tests {
     fn quality_of_service_follows_requests_and_limits() {
         let both = json!({"cpu": "1", "memory": "1Gi"});
         assert_eq!(qos_class(&pod(&[json!({})])), "BestEffort");
-        assert_eq!(
-            qos_class(&pod(&[json!({"requests": {"cpu": "1"}})])),
-            "Burstable"
-        );
-        assert_eq!(
-            qos_class(&pod(&[
-                json!({"limits": both, "requests": {"cpu": "1000m", "memory": "1024Mi"}})
-            ])),
-            "Guaranteed"
-        );
-        assert_eq!(
-            qos_class(&pod(&[json!({"limits": both}), json!({})])),
-            "Burstable"
-        );
+        assert_eq!(qos_class(&pod(&[json!({"requests": {"cpu": "1"}})])), "Burstable");
+        assert_eq!(qos_class(&pod(&[json!({"limits": both, "requests": {"cpu": "1000m", "memory": "1024Mi"}})])), "Guaranteed");
+        assert_eq!(qos_class(&pod(&[json!({"limits": both}), json!({})])), "Burstable");
     }
 
     #[test]
@@ -239,25 +264,15 @@ mod tests {
         Pods.default(&mut pod);
         Pods.prepare_create(&mut pod);
         assert_eq!(pod["spec"]["volumes"][0]["name"], "kube-api-access-abcde");
-        assert_eq!(
-            pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"],
-            TOKEN_PATH
-        );
+        assert_eq!(pod["spec"]["containers"][0]["volumeMounts"][0]["mountPath"], TOKEN_PATH);
         assert_eq!(pod["spec"]["serviceAccount"], "default");
-        assert_eq!(
-            pod["spec"]["tolerations"][1]["key"],
-            "node.kubernetes.io/unreachable"
-        );
-        assert_eq!(
-            pod["status"],
-            json!({"phase": "Pending", "qosClass": "BestEffort"})
-        );
+        assert_eq!(pod["spec"]["tolerations"][1]["key"], "node.kubernetes.io/unreachable");
+        assert_eq!(pod["status"], json!({"phase": "Pending", "qosClass": "BestEffort"}));
     }
 
     #[test]
     fn a_pod_that_wants_no_token_gets_none() {
-        let mut pod =
-            json!({"spec": {"automountServiceAccountToken": false, "containers": [{"name": "c"}]}});
+        let mut pod = json!({"spec": {"automountServiceAccountToken": false, "containers": [{"name": "c"}]}});
         Pods.prepare_create(&mut pod);
         assert!(pod["spec"].get("volumes").is_none());
     }
@@ -265,11 +280,29 @@ mod tests {
     #[test]
     fn pods_can_be_selected_by_node_and_phase() {
         let pod = json!({"spec": {"nodeName": "n1"}, "status": {"phase": "Running"}});
-        assert_eq!(
-            Pods.select_field(&pod, "spec.nodeName").as_deref(),
-            Some("n1")
-        );
+        assert_eq!(Pods.select_field(&pod, "spec.nodeName").as_deref(), Some("n1"));
         assert_eq!(Pods.select_field(&pod, "status.podIP").as_deref(), Some(""));
         assert_eq!(Pods.select_field(&pod, "spec.priority"), None);
+    }
+
+    #[test]
+    fn images_and_more_tolerations_may_change() {
+        let mut old = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "x"}], "nodeName": "n1"}});
+        Pods.default(&mut old);
+        Pods.prepare_create(&mut old);
+        assert_eq!(Pods.validate(&old), []);
+        let mut new = old.clone();
+        new["spec"]["containers"][0]["image"] = json!("w");
+        push(&mut new["spec"], "tolerations", json!({"key": "k", "operator": "Exists"}));
+        assert_eq!(Pods.validate_update(&new, &old), []);
+        assert_eq!(Pods.validate_update(&old, &new)[0].field, "spec.tolerations");
+        new["spec"]["nodeName"] = json!("n2");
+        let errors = Pods.validate_update(&new, &old);
+        assert!(
+            errors[0].to_string().starts_with("spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,")
+        );
+        push(&mut new["spec"], "containers", json!({"name": "d", "image": "x"}));
+        let added = "spec.containers: Forbidden: pod updates may not add or remove containers";
+        assert_eq!(Pods.validate_update(&new, &old)[0].to_string(), added);
     }
 }

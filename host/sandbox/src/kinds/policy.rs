@@ -1,8 +1,12 @@
 //! PodDisruptionBudgets, PriorityClasses, StorageClasses and Leases: small kinds that say how others are treated.
 
 use super::Behaviour;
-use super::reach::{fill, fill_zero, inner};
+use super::labels;
+use super::metadata::{self, NameRule};
+use super::reach::{fill, fill_zero, inner, int, present, text};
+use super::refusal::{NEGATIVE, forbidden, immutable, invalid, not_supported, required};
 use super::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::Value;
 
 /// PodDisruptionBudgets.
@@ -13,14 +17,27 @@ impl Behaviour for PodDisruptionBudgets {
         tidy(object);
         inner(object, "spec");
         let status = inner(object, "status");
-        for count in [
-            "currentHealthy",
-            "desiredHealthy",
-            "disruptionsAllowed",
-            "expectedPods",
-        ] {
+        for count in ["currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"] {
             fill(status, count, 0);
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let spec = &object["spec"];
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let limits = ["minAvailable", "maxUnavailable"];
+        if limits.iter().all(|field| spec.get(field).is_some()) {
+            errors.push(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
+        }
+        for field in limits {
+            if let Some(limit) = spec.get(field).filter(|limit| limit.as_i64().is_some_and(|count| count < 0)) {
+                errors.push(invalid(format!("spec.{field}"), limit, NEGATIVE));
+            }
+        }
+        if let Some(selector) = present(spec, "/selector") {
+            errors.extend(labels::validate_selector(selector, "spec.selector"));
+        }
+        errors
     }
 }
 
@@ -33,7 +50,32 @@ impl Behaviour for PriorityClasses {
         fill(object, "value", 0);
         fill(object, "preemptionPolicy", "PreemptLowerPriority");
     }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let is_of_the_system = text(object, "/metadata/name").starts_with("system-");
+        if !is_of_the_system && int(object, "/value").is_some_and(|value| value > HIGHEST_PRIORITY) {
+            errors.push(forbidden("value", format!("maximum allowed value of a user defined priority is {HIGHEST_PRIORITY}")));
+        }
+        let policies = ["Never", "PreemptLowerPriority"];
+        if !policies.iter().any(|known| object["preemptionPolicy"] == *known) {
+            errors.push(not_supported("preemptionPolicy", &object["preemptionPolicy"], &policies));
+        }
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if new["value"] != old["value"] {
+            errors.push(forbidden("value", "may not be changed in an update."));
+        }
+        errors.extend(immutable(new, old, "/preemptionPolicy"));
+        errors
+    }
 }
+
+/// The highest priority that is not kept for the system.
+const HIGHEST_PRIORITY: i64 = 1_000_000_000;
 
 /// StorageClasses.
 pub(super) struct StorageClasses;
@@ -43,5 +85,89 @@ impl Behaviour for StorageClasses {
         tidy(object);
         fill_zero(object, "reclaimPolicy", "Delete");
         fill_zero(object, "volumeBindingMode", "Immediate");
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        if text(object, "/provisioner").is_empty() {
+            errors.push(required("provisioner", ""));
+        }
+        for (field, known) in [("reclaimPolicy", ["Delete", "Retain"]), ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"])] {
+            if !known.iter().any(|word| object[field] == *word) {
+                errors.push(not_supported(field, &object[field], &known));
+            }
+        }
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let fields = ["parameters", "provisioner", "reclaimPolicy"];
+        let changed = fields.iter().filter(|field| new.get(**field) != old.get(**field));
+        let mut errors: Vec<FieldError> = changed.map(|field| forbidden(*field, format!("updates to {field} are forbidden."))).collect();
+        errors.extend(immutable(new, old, "/volumeBindingMode"));
+        errors
+    }
+}
+
+/// Leases.
+pub(super) struct Leases;
+
+impl Behaviour for Leases {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        for (field, least) in [("leaseDurationSeconds", 1), ("leaseTransitions", 0)] {
+            let words = if least == 1 { "must be greater than 0" } else { "must be greater than or equal to 0" };
+            let value = object.pointer(&format!("/spec/{field}")).filter(|value| value.as_i64().is_some_and(|count| count < least));
+            errors.extend(value.map(|value| invalid(format!("spec.{field}"), value, words)));
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn said(errors: Vec<FieldError>) -> Vec<String> {
+        errors.iter().map(FieldError::to_string).collect()
+    }
+
+    #[test]
+    fn a_budget_has_one_limit() {
+        let budget = json!({"metadata": {"name": "b"}, "spec": {"minAvailable": -1, "maxUnavailable": 1}});
+        assert_eq!(
+            said(PodDisruptionBudgets.validate(&budget)),
+            [
+                "spec: Invalid value: {\"maxUnavailable\":1,\"minAvailable\":-1}: minAvailable and maxUnavailable cannot be both set",
+                "spec.minAvailable: Invalid value: -1: must be greater than or equal to 0",
+            ]
+        );
+    }
+
+    #[test]
+    fn classes_stay_as_they_are() {
+        let class = |value: i64| json!({"metadata": {"name": "high"}, "value": value, "preemptionPolicy": "Never"});
+        assert_eq!(PriorityClasses.validate(&class(1000)), []);
+        assert_eq!(
+            said(PriorityClasses.validate(&class(2_000_000_000))),
+            ["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"]
+        );
+        assert_eq!(said(PriorityClasses.validate_update(&class(1), &class(2))), ["value: Forbidden: may not be changed in an update."]);
+        let mut storage = json!({"metadata": {"name": "fast"}, "provisioner": "example.org/disks"});
+        StorageClasses.default(&mut storage);
+        assert_eq!(StorageClasses.validate(&storage), []);
+        let mut other = storage.clone();
+        other["reclaimPolicy"] = json!("Retain");
+        assert_eq!(
+            said(StorageClasses.validate_update(&other, &storage)),
+            ["reclaimPolicy: Forbidden: updates to reclaimPolicy are forbidden."]
+        );
+    }
+
+    #[test]
+    fn a_lease_lasts() {
+        let lease = json!({"metadata": {"name": "l"}, "spec": {"leaseDurationSeconds": 0}});
+        assert_eq!(said(Leases.validate(&lease)), ["spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0"]);
     }
 }

@@ -35,29 +35,16 @@ impl Quantity {
 
     /// Reads the text of a quantity.
     pub fn parse(text: &str) -> Option<Self> {
-        let split = text
-            .find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-'))
-            .unwrap_or(text.len());
+        let split = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-')).unwrap_or(text.len());
         let (number, suffix) = text.split_at(split);
         let (scale, family) = scale_of(suffix)?;
-        Some(Self {
-            nano: scaled(number, scale)?,
-            family,
-        })
+        Some(Self { nano: scaled(number, scale)?, family })
     }
 
     /// Rounded up to thousandths, as the server does for amounts of resources.
     pub fn in_milli(self) -> Self {
         let milli = ONE / 1000;
-        Self {
-            nano: self.nano.div_euclid(milli) * milli
-                + if self.nano.rem_euclid(milli) > 0 {
-                    milli
-                } else {
-                    0
-                },
-            ..self
-        }
+        Self { nano: self.nano.div_euclid(milli) * milli + if self.nano.rem_euclid(milli) > 0 { milli } else { 0 }, ..self }
     }
 }
 
@@ -106,19 +93,14 @@ fn shrink(mut mantissa: i128, base: i128, most: usize) -> (i128, usize) {
 
 /// Powers of ten and of two of a suffix.
 fn scale_of(suffix: &str) -> Option<((i32, u32), Family)> {
-    if let Some(at) = BINARY
-        .iter()
-        .position(|known| !known.is_empty() && *known == suffix)
-    {
+    if let Some(at) = BINARY.iter().position(|known| !known.is_empty() && *known == suffix) {
         return Some(((0, 10 * at as u32), Family::Binary));
     }
     if let Some(at) = DECIMAL.iter().position(|known| *known == suffix) {
         return Some(((3 * at as i32 - 9, 0), Family::Decimal));
     }
     let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-    (-18..=18)
-        .contains(&exponent)
-        .then_some(((exponent, 0), Family::Exponent))
+    (-18..=18).contains(&exponent).then_some(((exponent, 0), Family::Exponent))
 }
 
 /// `number` times ten and two to the given powers, in billionths, rounded away from zero.
@@ -135,11 +117,7 @@ fn scaled(number: &str, (ten, two): (i32, u32)) -> Option<i128> {
     let mantissa = digits.parse::<i128>().ok()?.checked_mul(1 << two)?;
     let power = ten + 9 - i32::try_from(fraction.len()).ok()?;
     let factor = 10_i128.checked_pow(power.unsigned_abs())?;
-    let nano = if power >= 0 {
-        mantissa.checked_mul(factor)?
-    } else {
-        (mantissa + factor - 1) / factor
-    };
+    let nano = if power >= 0 { mantissa.checked_mul(factor)? } else { (mantissa + factor - 1) / factor };
     Some(sign * nano)
 }
 
@@ -152,11 +130,7 @@ pub(super) fn canonicalize(value: &mut Value) {
 
 /// The same for each entry of a list of resources (`limits`, `requests`, `hard`, `capacity`).
 pub(super) fn canonicalize_all(resources: Option<&mut Value>) {
-    resources
-        .and_then(Value::as_object_mut)
-        .into_iter()
-        .flatten()
-        .for_each(|(_, value)| canonicalize(value));
+    resources.and_then(Value::as_object_mut).into_iter().flatten().for_each(|(_, value)| canonicalize(value));
 }
 
 #[cfg(test)]
@@ -183,13 +157,7 @@ mod tests {
             ("-1", "-1"),
             ("0.0001", "1m"),
         ] {
-            assert_eq!(
-                Quantity::parse(written)
-                    .map(|q| q.in_milli().to_string())
-                    .as_deref(),
-                Some(canonical),
-                "{written}"
-            );
+            assert_eq!(Quantity::parse(written).map(|q| q.in_milli().to_string()).as_deref(), Some(canonical), "{written}");
         }
     }
 

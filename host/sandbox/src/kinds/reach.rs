@@ -4,10 +4,7 @@ use serde_json::{Map, Value};
 
 /// The string at a JSON pointer, empty where there is none.
 pub(super) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The integer at a JSON pointer.
@@ -17,31 +14,17 @@ pub(super) fn int(object: &Value, pointer: &str) -> Option<i64> {
 
 /// Whether there is a `true` at a JSON pointer.
 pub(super) fn flag(object: &Value, pointer: &str) -> bool {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+    object.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The items of the list at a JSON pointer.
 pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    object.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// The entries of the map at a JSON pointer, by key.
-pub(super) fn entries<'a>(
-    object: &'a Value,
-    pointer: &str,
-) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| (key.as_str(), value))
+pub(super) fn entries<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    object.pointer(pointer).and_then(Value::as_object).into_iter().flatten().map(|(key, value)| (key.as_str(), value))
 }
 
 /// The value at a JSON pointer, `None` for null too.
@@ -50,15 +33,8 @@ pub(super) fn present<'a>(object: &'a Value, pointer: &str) -> Option<&'a Value>
 }
 
 /// The items of the list at a JSON pointer, to be filled in.
-pub(super) fn each<'a>(
-    object: &'a mut Value,
-    pointer: &str,
-) -> impl Iterator<Item = &'a mut Value> {
-    object
-        .pointer_mut(pointer)
-        .and_then(Value::as_array_mut)
-        .into_iter()
-        .flatten()
+pub(super) fn each<'a>(object: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
+    object.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 /// Sets a field that is absent or null.

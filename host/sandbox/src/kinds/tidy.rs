@@ -3,18 +3,8 @@
 use serde_json::Value;
 
 /// Maps (as opposed to structs, which are kept when they are empty).
-const MAPS: &[&str] = &[
-    "labels",
-    "annotations",
-    "matchLabels",
-    "nodeSelector",
-    "limits",
-    "requests",
-    "data",
-    "binaryData",
-    "stringData",
-    "parameters",
-];
+const MAPS: &[&str] =
+    &["labels", "annotations", "matchLabels", "nodeSelector", "limits", "requests", "data", "binaryData", "stringData", "parameters"];
 
 /// Lists that are written even when they are empty.
 const KEPT_LISTS: &[&str] = &["rules", "endpoints", "containers", "ingress", "egress"];
@@ -57,9 +47,6 @@ mod tests {
     fn what_kubectl_create_writes_without_saying_anything_is_dropped() {
         let mut object = json!({"metadata": {"creationTimestamp": null, "labels": {}}, "spec": {"args": [], "emptyDir": {}, "x": [null]}});
         tidy(&mut object);
-        assert_eq!(
-            object,
-            json!({"metadata": {}, "spec": {"emptyDir": {}, "x": [null]}})
-        );
+        assert_eq!(object, json!({"metadata": {}, "spec": {"emptyDir": {}, "x": [null]}}));
     }
 }

@@ -1,9 +1,13 @@
 //! DaemonSets.
 
+use super::{count_or_percentage, counts, is_zero, running_template, selector};
 use crate::kinds::Behaviour;
-use crate::kinds::pod_spec::defaults;
+use crate::kinds::metadata::{self, NameRule};
+use crate::kinds::pod_spec::{self, defaults};
 use crate::kinds::reach::{fill, fill_zero, inner, set, text};
+use crate::kinds::refusal::{immutable, invalid, not_supported};
 use crate::kinds::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::Value;
 
 /// DaemonSets.
@@ -16,12 +20,7 @@ impl Behaviour for DaemonSets {
     fn default(&self, object: &mut Value) {
         tidy(object);
         let status = inner(object, "status");
-        for count in [
-            "currentNumberScheduled",
-            "desiredNumberScheduled",
-            "numberMisscheduled",
-            "numberReady",
-        ] {
+        for count in ["currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"] {
             fill(status, count, 0);
         }
         let spec = inner(object, "spec");
@@ -45,6 +44,48 @@ impl Behaviour for DaemonSets {
         let is_changed = new.pointer("/spec/template") != old.pointer("/spec/template");
         set_template_generation(new, before + i64::from(is_changed));
     }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let spec = &object["spec"];
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        errors.extend(selector(spec, "daemonset"));
+        errors.extend(running_template(spec, "DaemonSet"));
+        errors.extend(counts(spec, &["minReadySeconds"]));
+        errors.extend(update_strategy(&spec["updateStrategy"]));
+        errors.extend(counts(spec, &["revisionHistoryLimit"]));
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        immutable(new, old, "/spec/selector").into_iter().collect()
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        pod_spec::warnings(object, "/spec/template/spec")
+    }
+}
+
+fn update_strategy(strategy: &Value) -> Vec<FieldError> {
+    let path = "spec.updateStrategy.rollingUpdate";
+    let rolling = &strategy["rollingUpdate"];
+    match strategy["type"].as_str().unwrap_or_default() {
+        "OnDelete" => Vec::new(),
+        "RollingUpdate" => {
+            let mut errors: Vec<FieldError> =
+                ["maxUnavailable", "maxSurge"].iter().filter_map(|field| count_or_percentage(rolling, path, field)).collect();
+            match (is_zero(rolling, "maxUnavailable"), is_zero(rolling, "maxSurge")) {
+                (true, true) => {
+                    errors.push(invalid(format!("{path}.maxUnavailable"), &rolling["maxUnavailable"], "cannot be 0 when maxSurge is 0"))
+                }
+                (false, false) => {
+                    errors.push(invalid(format!("{path}.maxSurge"), &rolling["maxSurge"], "may not be set when maxUnavailable is non-zero"))
+                }
+                _ => {}
+            }
+            errors
+        }
+        _ => vec![not_supported("spec.updateStrategy.type", &strategy["type"], &["RollingUpdate", "OnDelete"])],
+    }
 }
 
 fn template_generation(object: &Value) -> i64 {
@@ -55,4 +96,24 @@ fn template_generation(object: &Value) -> i64 {
 fn set_template_generation(object: &mut Value, generation: i64) {
     let annotations = inner(inner(object, "metadata"), "annotations");
     set(annotations, TEMPLATE_GENERATION, generation.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_generation_of_the_template_is_counted() {
+        let mut set = json!({"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}},
+            "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}}});
+        DaemonSets.default(&mut set);
+        DaemonSets.prepare_create(&mut set);
+        assert_eq!(DaemonSets.validate(&set), []);
+        assert_eq!(set["metadata"]["annotations"][TEMPLATE_GENERATION], "1");
+        let mut new = set.clone();
+        new["spec"]["template"]["spec"]["containers"][0]["image"] = json!("w");
+        DaemonSets.prepare_update(&mut new, &set);
+        assert_eq!(new["metadata"]["annotations"][TEMPLATE_GENERATION], "2");
+    }
 }

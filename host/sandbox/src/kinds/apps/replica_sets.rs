@@ -1,10 +1,14 @@
 //! ReplicaSets and ReplicationControllers.
 
+use super::{counts, running_template, selector};
 use crate::kinds::Behaviour;
-use crate::kinds::pod_spec::defaults;
-use crate::kinds::reach::{fill, inner};
+use crate::kinds::metadata::{self, NameRule};
+use crate::kinds::pod_spec::{self, defaults, validation};
+use crate::kinds::reach::{fill, inner, present};
+use crate::kinds::refusal::{immutable, required};
 use crate::kinds::tidy::tidy;
-use serde_json::Value;
+use crate::status::FieldError;
+use serde_json::{Value, json};
 
 /// ReplicaSets.
 pub(in crate::kinds) struct ReplicaSets;
@@ -16,6 +20,24 @@ impl Behaviour for ReplicaSets {
         let spec = inner(object, "spec");
         fill(spec, "replicas", 1);
         defaults::template(inner(spec, "template"));
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let spec = &object["spec"];
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        errors.extend(counts(spec, &["replicas", "minReadySeconds"]));
+        // The server says `deployment` here too.
+        errors.extend(selector(spec, "deployment"));
+        errors.extend(running_template(spec, "ReplicaSet"));
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        immutable(new, old, "/spec/selector").into_iter().collect()
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        pod_spec::warnings(object, "/spec/template/spec")
     }
 }
 
@@ -37,5 +59,25 @@ impl Behaviour for ReplicationControllers {
             fill(spec, "selector", labels.clone());
             fill(inner(object, "metadata"), "labels", labels);
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let spec = &object["spec"];
+        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        errors.extend(counts(spec, &["minReadySeconds"]));
+        let selector = present(spec, "/selector").map(|labels| json!({"matchLabels": labels}));
+        if selector.is_none() {
+            errors.push(required("spec.selector", ""));
+        }
+        errors.extend(counts(spec, &["replicas"]));
+        match present(spec, "/template") {
+            None => errors.push(required("spec.template", "")),
+            Some(template) => {
+                errors.extend(validation::selector_mismatch(selector.as_ref(), template, "spec.template"));
+                errors.extend(validation::template(template, "spec.template"));
+                errors.extend(validation::keeps_running(template, "spec.template", "ReplicationController"));
+            }
+        }
+        errors
     }
 }

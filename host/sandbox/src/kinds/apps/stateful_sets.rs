@@ -1,11 +1,26 @@
 //! StatefulSets.
 
+use super::{counts, selector};
 use crate::kinds::Behaviour;
 use crate::kinds::core::claim_spec;
-use crate::kinds::pod_spec::defaults;
-use crate::kinds::reach::{each, fill, fill_zero, given, inner};
+use crate::kinds::metadata::{self, NameRule};
+use crate::kinds::pod_spec::{self, defaults, validation};
+use crate::kinds::reach::{each, fill, fill_zero, given, inner, present, remove};
+use crate::kinds::refusal::{forbidden, invalid, negative, not_supported};
 use crate::kinds::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::Value;
+
+/// What may change in a StatefulSet's spec.
+const MUTABLE: [&str; 7] = [
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+];
 
 /// StatefulSets.
 pub(in crate::kinds) struct StatefulSets;
@@ -27,6 +42,64 @@ impl Behaviour for StatefulSets {
         defaults::template(inner(spec, "template"));
         each(spec, "/volumeClaimTemplates").for_each(claim_template);
     }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let spec = &object["spec"];
+        let mut errors = metadata::validate(object, NameRule::Label);
+        if !matches!(spec["podManagementPolicy"].as_str(), Some("OrderedReady" | "Parallel")) {
+            errors.push(invalid("spec.podManagementPolicy", &spec["podManagementPolicy"], "must be 'OrderedReady' or 'Parallel'"));
+        }
+        errors.extend(update_strategy_errors(&spec["updateStrategy"]));
+        errors.extend(retention_errors(&spec["persistentVolumeClaimRetentionPolicy"]));
+        errors.extend(counts(spec, &["replicas", "minReadySeconds"]));
+        errors.extend(spec.get("ordinals").and_then(|ordinals| negative(ordinals, "spec.ordinals", "start")));
+        errors.extend(selector(spec, "statefulset"));
+        let template = &spec["template"];
+        // The server does not look into the pods of StatefulSets: mounts may name claims.
+        errors.extend(validation::selector_mismatch(present(spec, "/selector"), template, "spec.template"));
+        errors.extend(validation::template_metadata(template, "spec.template"));
+        errors.extend(validation::keeps_running(template, "spec.template", "StatefulSet"));
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let fixed = |object: &Value| {
+            let mut spec = object["spec"].clone();
+            for field in MUTABLE {
+                remove(&mut spec, field);
+            }
+            spec
+        };
+        if fixed(new) == fixed(old) {
+            return Vec::new();
+        }
+        let (last, others) = MUTABLE.split_last().expect("the list is not empty");
+        let others: Vec<String> = others.iter().map(|field| format!("'{field}'")).collect();
+        let detail = format!("updates to statefulset spec for fields other than {} and '{last}' are forbidden", others.join(", "));
+        vec![forbidden("spec", detail)]
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        pod_spec::warnings(object, "/spec/template/spec")
+    }
+}
+
+fn update_strategy_errors(strategy: &Value) -> Vec<FieldError> {
+    let path = "spec.updateStrategy";
+    match strategy["type"].as_str().unwrap_or_default() {
+        "RollingUpdate" => negative(&strategy["rollingUpdate"], &format!("{path}.rollingUpdate"), "partition").into_iter().collect(),
+        "OnDelete" => present(strategy, "/rollingUpdate")
+            .map(|rolling| invalid(format!("{path}.rollingUpdate"), rolling, "only allowed for updateStrategy 'RollingUpdate'"))
+            .into_iter()
+            .collect(),
+        _ => vec![invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")],
+    }
+}
+
+fn retention_errors(policy: &Value) -> Vec<FieldError> {
+    let known = ["Delete", "Retain"];
+    let wrong = ["whenDeleted", "whenScaled"].into_iter().filter(|field| !known.iter().any(|word| policy[*field] == *word));
+    wrong.map(|field| not_supported(format!("spec.persistentVolumeClaimRetentionPolicy.{field}"), &policy[field], &known)).collect()
 }
 
 /// `rollingUpdate` is made only when the type was left out too.
@@ -48,4 +121,57 @@ fn claim_template(claim: &mut Value) {
     inner(claim, "metadata");
     claim_spec(inner(claim, "spec"));
     fill_zero(inner(claim, "status"), "phase", "Pending");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn database() -> Value {
+        let mut set = json!({"metadata": {"name": "db"}, "spec": {"serviceName": "db", "selector": {"matchLabels": {"app": "db"}},
+            "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "main", "image": "postgres:17"}]}},
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1024Mi"}}}}]}});
+        StatefulSets.default(&mut set);
+        set
+    }
+
+    #[test]
+    fn a_plain_set_is_filled_in_and_right() {
+        let set = database();
+        assert_eq!(StatefulSets.validate(&set), []);
+        assert_eq!(set["spec"]["updateStrategy"], json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}));
+        assert_eq!(set["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"], "1Gi");
+        assert_eq!(set["status"], json!({"replicas": 0, "availableReplicas": 0}));
+    }
+
+    #[test]
+    fn few_fields_may_change() {
+        let old = database();
+        let mut new = old.clone();
+        new["spec"]["replicas"] = json!(5);
+        new["spec"]["template"]["spec"]["containers"][0]["image"] = json!("postgres:18");
+        assert_eq!(StatefulSets.validate_update(&new, &old), []);
+        new["spec"]["serviceName"] = json!("other");
+        assert_eq!(
+            StatefulSets.validate_update(&new, &old)[0].to_string(),
+            "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', \
+             'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+        );
+    }
+
+    #[test]
+    fn names_are_labels_and_policies_are_words() {
+        let mut set = database();
+        set["metadata"]["name"] = json!("a.b");
+        set["spec"]["podManagementPolicy"] = json!("Random");
+        set["spec"]["updateStrategy"] = json!({"type": "OnDelete", "rollingUpdate": {"partition": 0}});
+        let errors: Vec<String> = StatefulSets.validate(&set).iter().map(FieldError::to_string).collect();
+        assert!(errors[0].starts_with("metadata.name: Invalid value: \"a.b\": a lowercase RFC 1123 label"), "{errors:?}");
+        assert_eq!(errors[1], "spec.podManagementPolicy: Invalid value: \"Random\": must be 'OrderedReady' or 'Parallel'");
+        assert_eq!(
+            errors[2],
+            "spec.updateStrategy.rollingUpdate: Invalid value: {\"partition\":0}: only allowed for updateStrategy 'RollingUpdate'"
+        );
+    }
 }

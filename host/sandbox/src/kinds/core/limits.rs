@@ -13,13 +13,7 @@ impl Behaviour for LimitRanges {
     fn default(&self, object: &mut Value) {
         tidy(object);
         for item in each(object, "/spec/limits") {
-            for list in [
-                "max",
-                "min",
-                "default",
-                "defaultRequest",
-                "maxLimitRequestRatio",
-            ] {
+            for list in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
                 canonicalize_all(item.get_mut(list));
             }
             if item.get("type").is_some_and(|kind| kind == "Container") {
@@ -65,9 +59,6 @@ mod tests {
         LimitRanges.default(&mut range);
         let item = &range["spec"]["limits"][0];
         assert_eq!(item["default"], json!({"cpu": "2"}));
-        assert_eq!(
-            item["defaultRequest"],
-            json!({"cpu": "2", "memory": "64Mi"})
-        );
+        assert_eq!(item["defaultRequest"], json!({"cpu": "2", "memory": "64Mi"}));
     }
 }

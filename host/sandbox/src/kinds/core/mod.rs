@@ -4,6 +4,7 @@ mod claims;
 mod config;
 mod limits;
 mod namespaces;
+mod service_errors;
 mod services;
 
 pub(super) use claims::{PersistentVolumeClaims, PersistentVolumes, claim_spec};

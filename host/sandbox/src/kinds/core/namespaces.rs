@@ -1,9 +1,11 @@
 //! Namespaces and nodes.
 
 use crate::kinds::Behaviour;
+use crate::kinds::metadata::{self, NameRule};
 use crate::kinds::quantity::canonicalize_all;
 use crate::kinds::reach::{fill, fill_zero, inner, remove, set, text};
 use crate::kinds::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::{Value, json};
 
 /// Namespaces.
@@ -23,11 +25,7 @@ impl Behaviour for Namespaces {
 
     fn prepare_create(&self, object: &mut Value) {
         let spec = inner(object, "spec");
-        let mut finalizers = spec
-            .get("finalizers")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
+        let mut finalizers = spec.get("finalizers").and_then(Value::as_array).cloned().unwrap_or_default();
         if !finalizers.contains(&json!("kubernetes")) {
             finalizers.push(json!("kubernetes"));
         }
@@ -41,6 +39,10 @@ impl Behaviour for Namespaces {
             Some(finalizers) => set(spec, "finalizers", finalizers.clone()),
             None => drop(remove(spec, "finalizers")),
         }
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        metadata::validate(object, NameRule::Label)
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
@@ -78,11 +80,7 @@ impl Behaviour for Nodes {
         if let Some(capacity) = status.get("capacity").cloned() {
             fill(status, "allocatable", capacity);
         }
-        fill(
-            inner(inner(status, "daemonEndpoints"), "kubeletEndpoint"),
-            "Port",
-            0,
-        );
+        fill(inner(inner(status, "daemonEndpoints"), "kubeletEndpoint"), "Port", 0);
         let info = inner(status, "nodeInfo");
         for field in NODE_INFO {
             fill(info, field, "");
@@ -90,10 +88,7 @@ impl Behaviour for Nodes {
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
-        let is_unschedulable = object
-            .pointer("/spec/unschedulable")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+        let is_unschedulable = object.pointer("/spec/unschedulable").and_then(Value::as_bool).unwrap_or(false);
         (field == "spec.unschedulable").then(|| is_unschedulable.to_string())
     }
 }

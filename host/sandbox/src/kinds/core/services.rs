@@ -1,8 +1,11 @@
-//! Services and Endpoints.
+//! Services and Endpoints: their defaults, and the addresses and ports they are given.
 
+use super::service_errors;
 use crate::kinds::Behaviour;
+use crate::kinds::metadata::{self, NameRule};
 use crate::kinds::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
 use crate::kinds::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::{Value, json};
 
 /// Services.
@@ -20,8 +23,8 @@ impl Behaviour for Services {
         session_affinity(spec);
         each(spec, "/ports").for_each(port);
         let kind = text(spec, "/type").to_owned();
-        let is_external = matches!(kind.as_str(), "NodePort" | "LoadBalancer")
-            || (kind == "ClusterIP" && present(spec, "/externalIPs").is_some());
+        let is_external =
+            matches!(kind.as_str(), "NodePort" | "LoadBalancer") || (kind == "ClusterIP" && present(spec, "/externalIPs").is_some());
         if is_external {
             fill_zero(spec, "externalTrafficPolicy", "Cluster");
         }
@@ -53,6 +56,16 @@ impl Behaviour for Services {
         allocate(new);
     }
 
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = metadata::validate(object, NameRule::OldLabel);
+        errors.extend(service_errors::of(&object["spec"]));
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        service_errors::of_change(new, old)
+    }
+
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
         match field {
             "spec.clusterIP" => Some(text(object, "/spec/clusterIP").to_owned()),
@@ -67,11 +80,7 @@ fn session_affinity(spec: &mut Value) {
     if spec["sessionAffinity"] == "None" {
         remove(spec, "sessionAffinityConfig");
     } else if spec["sessionAffinity"] == "ClientIP" {
-        fill(
-            inner(inner(spec, "sessionAffinityConfig"), "clientIP"),
-            "timeoutSeconds",
-            10_800,
-        );
+        fill(inner(inner(spec, "sessionAffinityConfig"), "clientIP"), "timeoutSeconds", 10_800);
     }
 }
 
@@ -93,21 +102,9 @@ fn allocate(service: &mut Value) {
         let address = spec["clusterIP"].clone();
         fill(spec, "clusterIPs", json!([address]));
         let takes_both_families = is_headless && is_selectorless;
-        let families = if takes_both_families {
-            json!(["IPv4", "IPv6"])
-        } else {
-            json!(["IPv4"])
-        };
+        let families = if takes_both_families { json!(["IPv4", "IPv6"]) } else { json!(["IPv4"]) };
         fill(spec, "ipFamilies", families);
-        fill(
-            spec,
-            "ipFamilyPolicy",
-            if takes_both_families {
-                "RequireDualStack"
-            } else {
-                "SingleStack"
-            },
-        );
+        fill(spec, "ipFamilyPolicy", if takes_both_families { "RequireDualStack" } else { "SingleStack" });
     }
     if needs_node_ports(service) {
         allocate_node_ports(service);
@@ -116,20 +113,11 @@ fn allocate(service: &mut Value) {
 
 fn allocate_node_ports(service: &mut Value) {
     let seed = seed(text(service, "/metadata/uid"));
-    let taken: Vec<u64> = list(service, "/spec/ports")
-        .iter()
-        .filter_map(|port| port.get("nodePort")?.as_u64())
-        .collect();
+    let taken: Vec<u64> = list(service, "/spec/ports").iter().filter_map(|port| port.get("nodePort")?.as_u64()).collect();
     let (first, count) = NODE_PORTS;
-    let mut free = (0..count)
-        .map(|step| first + (seed + step) % count)
-        .filter(|port| !taken.contains(port));
+    let mut free = (0..count).map(|step| first + (seed + step) % count).filter(|port| !taken.contains(port));
     for port in each(service, "/spec/ports") {
-        if port
-            .get("nodePort")
-            .and_then(Value::as_u64)
-            .unwrap_or_default()
-            == 0
+        if port.get("nodePort").and_then(Value::as_u64).unwrap_or_default() == 0
             && let Some(number) = free.next()
         {
             set(port, "nodePort", number);
@@ -139,20 +127,13 @@ fn allocate_node_ports(service: &mut Value) {
 
 /// FNV-1a.
 fn seed(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// An address in 10.96.0.0/12, as kubeadm's clusters have them; neither the network's own nor the API server's.
 fn cluster_ip(seed: u64) -> String {
     let host = 16 + (seed ^ (seed >> 32)) % ((1 << 20) - 32);
-    format!(
-        "10.{}.{}.{}",
-        96 + (host >> 16),
-        (host >> 8) & 0xff,
-        host & 0xff
-    )
+    format!("10.{}.{}.{}", 96 + (host >> 16), (host >> 8) & 0xff, host & 0xff)
 }
 
 fn needs_cluster_ip(service: &Value) -> bool {
@@ -176,14 +157,7 @@ fn carry_over(new: &mut Value, old: &Value, field: &str) {
 
 /// An ExternalName has no addresses: drops those that the Service had before, unless the client changed them.
 fn release(new: &mut Value, old: &Value) {
-    for field in [
-        "clusterIP",
-        "clusterIPs",
-        "ipFamilies",
-        "ipFamilyPolicy",
-        "internalTrafficPolicy",
-        "externalTrafficPolicy",
-    ] {
+    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "externalTrafficPolicy"] {
         let pointer = format!("/spec/{field}");
         if new.pointer(&pointer) == old.pointer(&pointer) {
             remove(inner(new, "spec"), field);
@@ -203,14 +177,12 @@ fn carry_over_node_ports(new: &mut Value, old: &Value) {
 /// A Service that no longer has node ports loses those it had.
 fn forget_node_ports(new: &mut Value, old: &Value) {
     for port in each(new, "/spec/ports") {
-        let is_kept =
-            same_port(port, old).is_some_and(|kept| kept.get("nodePort") == port.get("nodePort"));
+        let is_kept = same_port(port, old).is_some_and(|kept| kept.get("nodePort") == port.get("nodePort"));
         if is_kept && port.get("nodePort").is_some() {
             remove(port, "nodePort");
         }
     }
-    let is_plain =
-        text(new, "/spec/type") == "ClusterIP" && present(new, "/spec/externalIPs").is_none();
+    let is_plain = text(new, "/spec/type") == "ClusterIP" && present(new, "/spec/externalIPs").is_none();
     if is_plain {
         remove(inner(new, "spec"), "externalTrafficPolicy");
     }
@@ -220,9 +192,7 @@ fn forget_node_ports(new: &mut Value, old: &Value) {
 }
 
 fn same_port<'a>(port: &Value, old: &'a Value) -> Option<&'a Value> {
-    list(old, "/spec/ports")
-        .iter()
-        .find(|other| other["port"] == port["port"] && other["protocol"] == port["protocol"])
+    list(old, "/spec/ports").iter().find(|other| other["port"] == port["port"] && other["protocol"] == port["protocol"])
 }
 
 /// Endpoints.
@@ -236,6 +206,10 @@ impl Behaviour for Endpoints {
                 fill_zero(port, "protocol", "TCP");
             }
         }
+    }
+
+    fn warnings(&self, _object: &Value) -> Vec<String> {
+        vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
     }
 }
 
@@ -256,10 +230,7 @@ mod tests {
         let address = text(&service, "/spec/clusterIP");
         assert!(address.starts_with("10."), "{address}");
         assert_eq!(service["spec"]["clusterIPs"], json!([address]));
-        assert_eq!(
-            service["spec"]["ports"],
-            json!([{"port": 80, "targetPort": 80, "protocol": "TCP"}])
-        );
+        assert_eq!(service["spec"]["ports"], json!([{"port": 80, "targetPort": 80, "protocol": "TCP"}]));
         assert_eq!(service["spec"]["ipFamilyPolicy"], "SingleStack");
         assert_eq!(service["status"], json!({"loadBalancer": {}}));
     }
@@ -284,15 +255,8 @@ mod tests {
         Services.default(&mut new);
         Services.prepare_update(&mut new, &old);
         assert_eq!(new["spec"]["clusterIP"], old["spec"]["clusterIP"]);
-        assert_eq!(
-            new["spec"]["ports"][0]["nodePort"],
-            old["spec"]["ports"][0]["nodePort"]
-        );
-        assert!(
-            new["spec"]["ports"][1]["nodePort"]
-                .as_u64()
-                .is_some_and(|port| (30_000..32_768).contains(&port))
-        );
+        assert_eq!(new["spec"]["ports"][0]["nodePort"], old["spec"]["ports"][0]["nodePort"]);
+        assert!(new["spec"]["ports"][1]["nodePort"].as_u64().is_some_and(|port| (30_000..32_768).contains(&port)));
     }
 
     #[test]

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 const FILE_MODE: i64 = 420;
 
 /// Lists of containers in a PodSpec.
-pub(in crate::kinds) const CONTAINER_LISTS: [&str; 3] =
-    ["initContainers", "containers", "ephemeralContainers"];
+pub(in crate::kinds) const CONTAINER_LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
 
 /// Fills in a pod template: metadata and spec.
 pub(in crate::kinds) fn template(template: &mut Value) {
@@ -96,8 +95,7 @@ fn container(container: &mut Value) {
 /// `Always` for what can move (`:latest` or no tag), else `IfNotPresent`.
 fn pull_policy(image: &str) -> &'static str {
     let name = image.rsplit('/').next().unwrap_or_default();
-    let is_moving =
-        !name.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest");
+    let is_moving = !name.contains('@') && name.split_once(':').is_none_or(|(_, tag)| tag == "latest");
     if is_moving { "Always" } else { "IfNotPresent" }
 }
 
@@ -129,9 +127,7 @@ fn references(from: &mut Value) {
 }
 
 fn volume(volume: &mut Value) {
-    let has_source = volume
-        .as_object()
-        .is_some_and(|fields| fields.keys().any(|field| field != "name"));
+    let has_source = volume.as_object().is_some_and(|fields| fields.keys().any(|field| field != "name"));
     if !has_source {
         set(volume, "emptyDir", json!({}));
     }
@@ -218,10 +214,7 @@ mod tests {
         let probe = json!({"httpGet": {"port": 80, "path": "/", "scheme": "HTTP"}, "timeoutSeconds": 1, "periodSeconds": 10,
             "successThreshold": 1, "failureThreshold": 3});
         assert_eq!(container["readinessProbe"], probe);
-        assert_eq!(
-            container["env"][0]["valueFrom"]["fieldRef"]["apiVersion"],
-            "v1"
-        );
+        assert_eq!(container["env"][0]["valueFrom"]["fieldRef"]["apiVersion"], "v1");
     }
 
     #[test]
@@ -229,10 +222,7 @@ mod tests {
         let mut spec = json!({"hostNetwork": true, "containers": [{"ports": [{"containerPort": 80}],
             "resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m"}}}]});
         pod_only(&mut spec);
-        assert_eq!(
-            spec["containers"][0]["resources"]["requests"],
-            json!({"cpu": "500m", "memory": "1Gi"})
-        );
+        assert_eq!(spec["containers"][0]["resources"]["requests"], json!({"cpu": "500m", "memory": "1Gi"}));
         assert_eq!(spec["containers"][0]["ports"][0]["hostPort"], 80);
     }
 }

@@ -1,3 +1,9 @@
 //! The pod inside of everything that makes pods: its defaults and its validation.
 
+mod containers;
 pub(super) mod defaults;
+pub(super) mod validation;
+mod volumes;
+mod warnings;
+
+pub(super) use warnings::warnings;

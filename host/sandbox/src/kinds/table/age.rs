@@ -7,9 +7,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// Unix seconds of an RFC 3339 time, with or without a fraction.
 pub fn seconds(timestamp: &str) -> Option<i64> {
-    OffsetDateTime::parse(timestamp, &Rfc3339)
-        .ok()
-        .map(OffsetDateTime::unix_timestamp)
+    OffsetDateTime::parse(timestamp, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
 /// A number of seconds, the less precise the longer: `119s`, `2m`, `3h5m`, `4d1h`, `2y`.
@@ -34,11 +32,7 @@ pub fn human(seconds: i64) -> String {
 }
 
 /// Two units, the smaller one left out when there are none of it.
-fn pair(
-    seconds: i64,
-    (large, large_name): (i64, &str),
-    (small, small_name): (i64, &str),
-) -> String {
+fn pair(seconds: i64, (large, large_name): (i64, &str), (small, small_name): (i64, &str)) -> String {
     match seconds % large / small {
         0 => format!("{}{large_name}", seconds / large),
         rest => format!("{}{large_name}{rest}{small_name}", seconds / large),

@@ -5,11 +5,7 @@ use crate::kinds::reach::{entries, list, present, text};
 use serde_json::{Value, json};
 
 pub(super) static CONFIG_MAPS: Printer = Printer {
-    columns: &[
-        NAME,
-        column("Data", "string", "How many keys it holds."),
-        AGE,
-    ],
+    columns: &[NAME, column("Data", "string", "How many keys it holds."), AGE],
     cells: |object, now| {
         let keys = entries(object, "/data").count() + entries(object, "/binaryData").count();
         vec![name(object), json!(keys), age::of(object, now)]
@@ -17,35 +13,13 @@ pub(super) static CONFIG_MAPS: Printer = Printer {
 };
 
 pub(super) static SECRETS: Printer = Printer {
-    columns: &[
-        NAME,
-        column("Type", "string", "What the data is for."),
-        column("Data", "string", "How many keys it holds."),
-        AGE,
-    ],
-    cells: |object, now| {
-        vec![
-            name(object),
-            json!(text(object, "/type")),
-            json!(entries(object, "/data").count()),
-            age::of(object, now),
-        ]
-    },
+    columns: &[NAME, column("Type", "string", "What the data is for."), column("Data", "string", "How many keys it holds."), AGE],
+    cells: |object, now| vec![name(object), json!(text(object, "/type")), json!(entries(object, "/data").count()), age::of(object, now)],
 };
 
 pub(super) static SERVICE_ACCOUNTS: Printer = Printer {
-    columns: &[
-        NAME,
-        column("Secrets", "string", "How many Secrets it may use."),
-        AGE,
-    ],
-    cells: |object, now| {
-        vec![
-            name(object),
-            json!(list(object, "/secrets").len()),
-            age::of(object, now),
-        ]
-    },
+    columns: &[NAME, column("Secrets", "string", "How many Secrets it may use."), AGE],
+    cells: |object, now| vec![name(object), json!(list(object, "/secrets").len()), age::of(object, now)],
 };
 
 pub(super) static ROLE_BINDINGS: Printer = Printer {
@@ -55,35 +29,17 @@ pub(super) static ROLE_BINDINGS: Printer = Printer {
         AGE,
         wide("Users", "string", "Users it is given to."),
         wide("Groups", "string", "Groups it is given to."),
-        wide(
-            "ServiceAccounts",
-            "string",
-            "ServiceAccounts it is given to.",
-        ),
+        wide("ServiceAccounts", "string", "ServiceAccounts it is given to."),
     ],
     cells: |object, now| {
-        let role = format!(
-            "{}/{}",
-            text(object, "/roleRef/kind"),
-            text(object, "/roleRef/name")
-        );
-        let [users, groups, accounts] =
-            ["User", "Group", "ServiceAccount"].map(|kind| subjects(object, kind));
-        vec![
-            name(object),
-            json!(role),
-            age::of(object, now),
-            users,
-            groups,
-            accounts,
-        ]
+        let role = format!("{}/{}", text(object, "/roleRef/kind"), text(object, "/roleRef/name"));
+        let [users, groups, accounts] = ["User", "Group", "ServiceAccount"].map(|kind| subjects(object, kind));
+        vec![name(object), json!(role), age::of(object, now), users, groups, accounts]
     },
 };
 
 fn subjects(binding: &Value, kind: &str) -> Value {
-    let subjects = list(binding, "/subjects")
-        .iter()
-        .filter(|subject| text(subject, "/kind") == kind);
+    let subjects = list(binding, "/subjects").iter().filter(|subject| text(subject, "/kind") == kind);
     let names: Vec<String> = subjects
         .map(|subject| match kind {
             "ServiceAccount" => {
@@ -96,52 +52,28 @@ fn subjects(binding: &Value, kind: &str) -> Value {
 }
 
 pub(super) static WEBHOOK_CONFIGURATIONS: Printer = Printer {
-    columns: &[
-        NAME,
-        column("Webhooks", "integer", "How many webhooks there are."),
-        AGE,
-    ],
-    cells: |object, now| {
-        vec![
-            name(object),
-            json!(list(object, "/webhooks").len()),
-            age::of(object, now),
-        ]
-    },
+    columns: &[NAME, column("Webhooks", "integer", "How many webhooks there are."), AGE],
+    cells: |object, now| vec![name(object), json!(list(object, "/webhooks").len()), age::of(object, now)],
 };
 
 pub(super) static API_SERVICES: Printer = Printer {
     columns: &[
         NAME,
-        column(
-            "Service",
-            "string",
-            "Service that serves the group, or Local.",
-        ),
+        column("Service", "string", "Service that serves the group, or Local."),
         column("Available", "string", "Whether it answers."),
         AGE,
     ],
     cells: |object, now| {
         let service = present(object, "/spec/service");
-        let service = service
-            .map(|service| format!("{}/{}", text(service, "/namespace"), text(service, "/name")));
-        let condition = list(object, "/status/conditions")
-            .iter()
-            .find(|condition| text(condition, "/type") == "Available");
-        let available = match condition
-            .map(|condition| (text(condition, "/status"), text(condition, "/reason")))
-        {
+        let service = service.map(|service| format!("{}/{}", text(service, "/namespace"), text(service, "/name")));
+        let condition = list(object, "/status/conditions").iter().find(|condition| text(condition, "/type") == "Available");
+        let available = match condition.map(|condition| (text(condition, "/status"), text(condition, "/reason"))) {
             None => "Unknown".to_owned(),
             Some(("True", _)) => "True".to_owned(),
             Some((status, reason)) => format!("{status} ({reason})"),
         };
         let service = service.unwrap_or_else(|| "Local".to_owned());
-        vec![
-            name(object),
-            json!(service),
-            json!(available),
-            age::of(object, now),
-        ]
+        vec![name(object), json!(service), json!(available), age::of(object, now)]
     },
 };
 

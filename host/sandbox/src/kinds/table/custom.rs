@@ -14,19 +14,11 @@ struct Column<'a> {
 }
 
 pub(super) fn table(printer_columns: &[Value], objects: &[&Value], now: i64) -> Table {
-    let age_alone =
-        [json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})];
-    let printer_columns = if printer_columns.is_empty() {
-        &age_alone
-    } else {
-        printer_columns
-    };
+    let age_alone = [json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})];
+    let printer_columns = if printer_columns.is_empty() { &age_alone } else { printer_columns };
     let columns: Vec<Column> = printer_columns
         .iter()
-        .map(|column| Column {
-            kind: text(column, "/type"),
-            path: parse_json_path(&standard(text(column, "/jsonPath"))).ok(),
-        })
+        .map(|column| Column { kind: text(column, "/type"), path: parse_json_path(&standard(text(column, "/jsonPath"))).ok() })
         .collect();
     let mut definitions = vec![super::NAME.definition()];
     definitions.extend(printer_columns.iter().map(definition));
@@ -35,10 +27,7 @@ pub(super) fn table(printer_columns: &[Value], objects: &[&Value], now: i64) -> 
         cells.extend(columns.iter().map(|column| cell(column, object, now)));
         cells
     };
-    Table {
-        columns: definitions,
-        rows: objects.iter().map(row).collect(),
-    }
+    Table { columns: definitions, rows: objects.iter().map(row).collect() }
 }
 
 fn definition(column: &Value) -> Value {
@@ -53,40 +42,24 @@ fn definition(column: &Value) -> Value {
 
 /// The first value found, in the type of its column; null for none or for one of another type.
 fn cell(column: &Column, object: &Value, now: i64) -> Value {
-    let found = column
-        .path
-        .as_ref()
-        .and_then(|path| js_path_process(path, object).ok())
-        .unwrap_or_default();
-    let Some(value) = found
-        .into_iter()
-        .next()
-        .map(|found| found.val())
-        .filter(|value| !value.is_null())
-    else {
+    let found = column.path.as_ref().and_then(|path| js_path_process(path, object).ok()).unwrap_or_default();
+    let Some(value) = found.into_iter().next().map(|found| found.val()).filter(|value| !value.is_null()) else {
         return Value::Null;
     };
     match (column.kind, value) {
         ("string", Value::String(text)) => json!(text),
         ("string", other) => json!(other.to_string()),
-        ("integer", Value::Number(number)) => number
-            .as_i64()
-            .map_or_else(|| json!(number.as_f64().map(|n| n as i64)), |n| json!(n)),
+        ("integer", Value::Number(number)) => number.as_i64().map_or_else(|| json!(number.as_f64().map(|n| n as i64)), |n| json!(n)),
         ("number", Value::Number(number)) => json!(number),
         ("boolean", Value::Bool(flag)) => json!(flag),
-        ("date", Value::String(text)) => json!(
-            age::seconds(text).map_or_else(|| "<invalid>".to_owned(), |_| age::since(text, now))
-        ),
+        ("date", Value::String(text)) => json!(age::seconds(text).map_or_else(|| "<invalid>".to_owned(), |_| age::since(text, now))),
         _ => Value::Null,
     }
 }
 
 /// A path as Kubernetes writes it (`.metadata.labels.example\.org/x`) in the syntax of RFC 9535 (`$['metadata']…`).
 fn standard(path: &str) -> String {
-    let path = path
-        .strip_prefix('{')
-        .and_then(|path| path.strip_suffix('}'))
-        .unwrap_or(path);
+    let path = path.strip_prefix('{').and_then(|path| path.strip_suffix('}')).unwrap_or(path);
     let path = path.strip_prefix('$').unwrap_or(path);
     let mut standard = String::from("$");
     let mut rest = path;
@@ -127,10 +100,7 @@ fn push_name<'a>(standard: &mut String, rest: &'a str) -> &'a str {
     match name.as_str() {
         "" => {}
         "*" => standard.push_str("[*]"),
-        name => standard.push_str(&format!(
-            "['{}']",
-            name.replace('\\', "\\\\").replace('\'', "\\'")
-        )),
+        name => standard.push_str(&format!("['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))),
     }
     &rest[end..]
 }
@@ -167,11 +137,7 @@ mod tests {
             "spec": {"replicas": 3, "ratio": 0.5, "on": true, "list": ["a", "b"], "map": {"k": 1}, "a-b": "hyphen"},
             "status": {"conditions": [{"type": "Up", "status": "False"}, {"type": "Ready", "status": "True"}]}});
         let columns = [json!({"name": "C", "type": kind, "jsonPath": path})];
-        assert_eq!(
-            table(&columns, &[&object], 65).rows,
-            [[json!("x"), expected]],
-            "{path}"
-        );
+        assert_eq!(table(&columns, &[&object], 65).rows, [[json!("x"), expected]], "{path}");
     }
 
     #[test]
@@ -179,16 +145,8 @@ mod tests {
         check("string", ".metadata.labels.example\\.org/a-b", json!("l"));
         check("string", ".metadata.labels['example.org/a-b']", json!("l"));
         check("string", ".spec.a-b", json!("hyphen"));
-        check(
-            "string",
-            ".status.conditions[?(@.type==\"Ready\")].status",
-            json!("True"),
-        );
-        check(
-            "string",
-            ".status.conditions[?(@.type=='Ready')].status",
-            json!("True"),
-        );
+        check("string", ".status.conditions[?(@.type==\"Ready\")].status", json!("True"));
+        check("string", ".status.conditions[?(@.type=='Ready')].status", json!("True"));
         check("string", ".spec.list[*]", json!("a"));
         check("string", ".spec.list[1]", json!("b"));
         check("string", "{.spec.list[-1:]}", json!("b"));
@@ -212,8 +170,7 @@ mod tests {
 
     #[test]
     fn without_columns_there_is_the_age() {
-        let object =
-            json!({"metadata": {"name": "x", "creationTimestamp": "1970-01-01T00:00:00Z"}});
+        let object = json!({"metadata": {"name": "x", "creationTimestamp": "1970-01-01T00:00:00Z"}});
         let table = table(&[], &[&object], 5);
         assert_eq!(table.rows, [[json!("x"), json!("5s")]]);
         assert_eq!(table.columns[1]["name"], "Age");

@@ -28,10 +28,7 @@ pub fn built_in(group: &str, plural: &str, objects: &[&Value], now: i64) -> Tabl
     let printer = printer(group, plural);
     Table {
         columns: printer.columns.iter().map(Column::definition).collect(),
-        rows: objects
-            .iter()
-            .map(|object| (printer.cells)(object, now))
-            .collect(),
+        rows: objects.iter().map(|object| (printer.cells)(object, now)).collect(),
     }
 }
 
@@ -55,35 +52,17 @@ struct Column {
 }
 
 const fn column(name: &'static str, kind: &'static str, description: &'static str) -> Column {
-    Column {
-        name,
-        kind,
-        is_wide: false,
-        description,
-    }
+    Column { name, kind, is_wide: false, description }
 }
 
 const fn wide(name: &'static str, kind: &'static str, description: &'static str) -> Column {
-    Column {
-        name,
-        kind,
-        is_wide: true,
-        description,
-    }
+    Column { name, kind, is_wide: true, description }
 }
 
-const NAME: Column = column(
-    "Name",
-    "string",
-    "Name of the object, unique within its namespace and kind.",
-);
+const NAME: Column = column("Name", "string", "Name of the object, unique within its namespace and kind.");
 const AGE: Column = column("Age", "string", "How long ago the object was created.");
 const CREATED_AT: Column = column("Created At", "date", "When the object was created.");
-const CONTAINERS: Column = wide(
-    "Containers",
-    "string",
-    "Names of the template's containers.",
-);
+const CONTAINERS: Column = wide("Containers", "string", "Names of the template's containers.");
 const IMAGES: Column = wide("Images", "string", "Images of the template's containers.");
 const SELECTOR: Column = wide("Selector", "string", "Selector of the labels of the pods.");
 
@@ -127,32 +106,18 @@ fn printer(group: &str, plural: &str) -> &'static Printer {
         ("", "configmaps") => &config::CONFIG_MAPS,
         ("", "secrets") => &config::SECRETS,
         ("", "serviceaccounts") => &config::SERVICE_ACCOUNTS,
-        ("rbac.authorization.k8s.io", "clusterrolebindings" | "rolebindings") => {
-            &config::ROLE_BINDINGS
-        }
+        ("rbac.authorization.k8s.io", "clusterrolebindings" | "rolebindings") => &config::ROLE_BINDINGS,
         ("admissionregistration.k8s.io", _) => &config::WEBHOOK_CONFIGURATIONS,
         ("apiregistration.k8s.io", "apiservices") => &config::API_SERVICES,
-        ("rbac.authorization.k8s.io", _) | ("apiextensions.k8s.io", _) | ("", "limitranges") => {
-            &NAME_AND_TIME
-        }
+        ("rbac.authorization.k8s.io", _) | ("apiextensions.k8s.io", _) | ("", "limitranges") => &NAME_AND_TIME,
         _ => &NAME_AND_AGE,
     }
 }
 
-static NAME_AND_AGE: Printer = Printer {
-    columns: &[NAME, AGE],
-    cells: |object, now| vec![name(object), age::of(object, now)],
-};
+static NAME_AND_AGE: Printer = Printer { columns: &[NAME, AGE], cells: |object, now| vec![name(object), age::of(object, now)] };
 
-static NAME_AND_TIME: Printer = Printer {
-    columns: &[NAME, CREATED_AT],
-    cells: |object, _| {
-        vec![
-            name(object),
-            json!(text(object, "/metadata/creationTimestamp")),
-        ]
-    },
-};
+static NAME_AND_TIME: Printer =
+    Printer { columns: &[NAME, CREATED_AT], cells: |object, _| vec![name(object), json!(text(object, "/metadata/creationTimestamp"))] };
 
 fn name(object: &Value) -> Value {
     json!(text(object, "/metadata/name"))
@@ -160,10 +125,7 @@ fn name(object: &Value) -> Value {
 
 /// The integer at a pointer, 0 where there is none.
 fn count(object: &Value, pointer: &str) -> i64 {
-    object
-        .pointer(pointer)
-        .and_then(Value::as_i64)
-        .unwrap_or_default()
+    object.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// The text, or what stands for an empty one.
@@ -185,23 +147,17 @@ fn containers(object: &Value, pod_spec: &str) -> [Value; 2] {
 
 /// A map of labels as `a=b,c=d`; `<none>` when it is empty.
 fn labels(object: &Value, pointer: &str) -> Value {
-    let pairs: Vec<String> = entries(object, pointer)
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
+    let pairs: Vec<String> = entries(object, pointer).map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
     text_or(&pairs.join(","), "<none>")
 }
 
 /// A LabelSelector in the syntax of `kubectl -l`, sorted by key.
 fn selector_text(selector: &Value) -> String {
-    let mut requirements: Vec<(&str, String)> = entries(selector, "/matchLabels")
-        .map(|(key, value)| (key, format!("{key}={}", value.as_str().unwrap_or_default())))
-        .collect();
+    let mut requirements: Vec<(&str, String)> =
+        entries(selector, "/matchLabels").map(|(key, value)| (key, format!("{key}={}", value.as_str().unwrap_or_default()))).collect();
     for expression in list(selector, "/matchExpressions") {
         let key = text(expression, "/key");
-        let mut values: Vec<&str> = list(expression, "/values")
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
+        let mut values: Vec<&str> = list(expression, "/values").iter().filter_map(Value::as_str).collect();
         values.sort_unstable();
         let values = values.join(",");
         requirements.push((
@@ -215,32 +171,18 @@ fn selector_text(selector: &Value) -> String {
         ));
     }
     requirements.sort_by_key(|(key, _)| *key);
-    requirements
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect::<Vec<_>>()
-        .join(",")
+    requirements.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
 /// A LabelSelector at a pointer; `<none>` when it selects everything.
 fn selector(object: &Value, pointer: &str) -> Value {
-    text_or(
-        &object
-            .pointer(pointer)
-            .map(selector_text)
-            .unwrap_or_default(),
-        "<none>",
-    )
+    text_or(&object.pointer(pointer).map(selector_text).unwrap_or_default(), "<none>")
 }
 
 /// The first few items, then how many more there are.
 fn first_few(items: &[String], most: usize, separator: &str) -> String {
     let shown = items[..items.len().min(most)].join(separator);
-    if items.len() > most {
-        format!("{shown} + {} more...", items.len() - most)
-    } else {
-        shown
-    }
+    if items.len() > most { format!("{shown} + {} more...", items.len() - most) } else { shown }
 }
 
 #[cfg(test)]
@@ -256,8 +198,7 @@ mod tests {
 
     #[test]
     fn kinds_without_a_printer_show_name_and_age() {
-        let object =
-            json!({"metadata": {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}});
+        let object = json!({"metadata": {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}});
         let now = age::seconds("2026-01-01T00:01:05Z").expect("a time");
         let table = built_in("example.io", "things", &[&object], now);
         assert_eq!(table.rows, [[json!("x"), json!("65s")]]);

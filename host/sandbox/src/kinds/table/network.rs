@@ -1,8 +1,6 @@
 //! `kubectl get` of Services, Endpoints and what routes to them.
 
-use super::{
-    AGE, NAME, Printer, age, column, count, first_few, labels, name, selector, text_or, wide,
-};
+use super::{AGE, NAME, Printer, age, column, count, first_few, labels, name, selector, text_or, wide};
 use crate::kinds::reach::{list, present, text};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -13,11 +11,7 @@ pub(super) static SERVICES: Printer = Printer {
         column("Type", "string", "How the Service is exposed."),
         column("Cluster-IP", "string", "Address within the cluster."),
         column("External-IP", "string", "Addresses outside of the cluster."),
-        column(
-            "Port(s)",
-            "string",
-            "Ports, their node ports and protocols.",
-        ),
+        column("Port(s)", "string", "Ports, their node ports and protocols."),
         AGE,
         wide("Selector", "string", "Labels of the pods behind it."),
     ],
@@ -35,19 +29,12 @@ pub(super) static SERVICES: Printer = Printer {
 };
 
 fn external_ip(service: &Value) -> String {
-    let mut addresses: Vec<&str> = list(service, "/spec/externalIPs")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let mut addresses: Vec<&str> = list(service, "/spec/externalIPs").iter().filter_map(Value::as_str).collect();
     match text(service, "/spec/type") {
-        "ExternalName" => return text(service, "/spec/externalName").to_owned(),
+        "ExternalName" => text(service, "/spec/externalName").to_owned(),
         "LoadBalancer" => {
             addresses.splice(0..0, load_balancer(service));
-            if addresses.is_empty() {
-                "<pending>".to_owned()
-            } else {
-                addresses.join(",")
-            }
+            if addresses.is_empty() { "<pending>".to_owned() } else { addresses.join(",") }
         }
         "ClusterIP" | "NodePort" if addresses.is_empty() => "<none>".to_owned(),
         "ClusterIP" | "NodePort" => addresses.join(","),
@@ -69,30 +56,14 @@ fn load_balancer(object: &Value) -> BTreeSet<&str> {
 
 fn ports(service: &Value) -> String {
     let ports = list(service, "/spec/ports").iter().map(|port| {
-        let (number, node_port, protocol) = (
-            count(port, "/port"),
-            count(port, "/nodePort"),
-            text(port, "/protocol"),
-        );
-        if node_port > 0 {
-            format!("{number}:{node_port}/{protocol}")
-        } else {
-            format!("{number}/{protocol}")
-        }
+        let (number, node_port, protocol) = (count(port, "/port"), count(port, "/nodePort"), text(port, "/protocol"));
+        if node_port > 0 { format!("{number}:{node_port}/{protocol}") } else { format!("{number}/{protocol}") }
     });
     ports.collect::<Vec<_>>().join(",")
 }
 
 pub(super) static ENDPOINTS: Printer = Printer {
-    columns: &[
-        NAME,
-        column(
-            "Endpoints",
-            "string",
-            "Addresses and ports behind the Service.",
-        ),
-        AGE,
-    ],
+    columns: &[NAME, column("Endpoints", "string", "Addresses and ports behind the Service."), AGE],
     cells: |object, now| vec![name(object), json!(endpoints(object)), age::of(object, now)],
 };
 
@@ -113,11 +84,7 @@ fn endpoints(object: &Value) -> String {
 }
 
 fn host_and_port(host: &str, port: i64) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 pub(super) static ENDPOINT_SLICES: Printer = Printer {
@@ -131,11 +98,7 @@ pub(super) static ENDPOINT_SLICES: Printer = Printer {
     cells: |object, now| {
         let ports: Vec<String> = list(object, "/ports")
             .iter()
-            .map(|port| {
-                port.get("port")
-                    .and_then(Value::as_i64)
-                    .map_or_else(|| "*".to_owned(), |number| number.to_string())
-            })
+            .map(|port| port.get("port").and_then(Value::as_i64).map_or_else(|| "*".to_owned(), |number| number.to_string()))
             .collect();
         let addresses: Vec<String> = list(object, "/endpoints")
             .iter()
@@ -198,11 +161,7 @@ pub(super) static INGRESS_CLASSES: Printer = Printer {
     columns: &[
         NAME,
         column("Controller", "string", "Controller that serves the class."),
-        column(
-            "Parameters",
-            "string",
-            "Object with the controller's settings.",
-        ),
+        column("Parameters", "string", "Object with the controller's settings."),
         AGE,
     ],
     cells: |object, now| {
@@ -223,18 +182,8 @@ pub(super) static INGRESS_CLASSES: Printer = Printer {
 };
 
 pub(super) static NETWORK_POLICIES: Printer = Printer {
-    columns: &[
-        NAME,
-        column("Pod-Selector", "string", "Labels of the pods it holds for."),
-        AGE,
-    ],
-    cells: |object, now| {
-        vec![
-            name(object),
-            selector(object, "/spec/podSelector"),
-            age::of(object, now),
-        ]
-    },
+    columns: &[NAME, column("Pod-Selector", "string", "Labels of the pods it holds for."), AGE],
+    cells: |object, now| vec![name(object), selector(object, "/spec/podSelector"), age::of(object, now)],
 };
 
 #[cfg(test)]
@@ -246,56 +195,28 @@ mod tests {
         let mut service = json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.9",
             "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]}});
         let cells = (SERVICES.cells)(&service, 0);
-        assert_eq!(
-            cells[1..5],
-            [
-                json!("LoadBalancer"),
-                json!("10.96.0.9"),
-                json!("<pending>"),
-                json!("80:30080/TCP,53/UDP")
-            ]
-        );
-        service["status"] =
-            json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.2"}, {"hostname": "a.example"}]}});
+        assert_eq!(cells[1..5], [json!("LoadBalancer"), json!("10.96.0.9"), json!("<pending>"), json!("80:30080/TCP,53/UDP")]);
+        service["status"] = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.2"}, {"hostname": "a.example"}]}});
         assert_eq!((SERVICES.cells)(&service, 0)[3], "192.0.2.2,a.example");
         let external = json!({"spec": {"type": "ExternalName", "externalName": "db.example"}});
-        assert_eq!(
-            (SERVICES.cells)(&external, 0)[2..5],
-            [json!("<none>"), json!("db.example"), json!("<none>")]
-        );
+        assert_eq!((SERVICES.cells)(&external, 0)[2..5], [json!("<none>"), json!("db.example"), json!("<none>")]);
     }
 
     #[test]
     fn lists_of_addresses_end_after_three() {
-        let addresses: Vec<Value> = (1..=5)
-            .map(|n| json!({"ip": format!("10.0.0.{n}")}))
-            .collect();
+        let addresses: Vec<Value> = (1..=5).map(|n| json!({"ip": format!("10.0.0.{n}")})).collect();
         let object = json!({"subsets": [{"addresses": addresses, "ports": [{"port": 80}]}]});
-        assert_eq!(
-            endpoints(&object),
-            "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 2 more..."
-        );
+        assert_eq!(endpoints(&object), "10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 2 more...");
         assert_eq!(endpoints(&json!({})), "<none>");
         let slice = json!({"addressType": "IPv4", "ports": [{"port": 80}, {}], "endpoints": [{"addresses": ["10.0.0.1"]}]});
-        assert_eq!(
-            (ENDPOINT_SLICES.cells)(&slice, 0)[1..4],
-            [json!("IPv4"), json!("80,*"), json!("10.0.0.1")]
-        );
+        assert_eq!((ENDPOINT_SLICES.cells)(&slice, 0)[1..4], [json!("IPv4"), json!("80,*"), json!("10.0.0.1")]);
     }
 
     #[test]
     fn ingresses_show_hosts() {
         let ingress = json!({"spec": {"ingressClassName": "nginx", "tls": [{}], "rules": [{"host": "a"}, {}, {"host": "b"}]}});
-        assert_eq!(
-            (INGRESSES.cells)(&ingress, 0)[1..5],
-            [json!("nginx"), json!("a,b"), json!(""), json!("80, 443")]
-        );
-        assert_eq!(
-            hosts(
-                &json!({"spec": {"rules": [{"host": "a"}, {"host": "b"}, {"host": "c"}, {"host": "d"}]}})
-            ),
-            "a,b,c + 1 more..."
-        );
+        assert_eq!((INGRESSES.cells)(&ingress, 0)[1..5], [json!("nginx"), json!("a,b"), json!(""), json!("80, 443")]);
+        assert_eq!(hosts(&json!({"spec": {"rules": [{"host": "a"}, {"host": "b"}, {"host": "c"}, {"host": "d"}]}})), "a,b,c + 1 more...");
         assert_eq!(hosts(&json!({})), "*");
     }
 }

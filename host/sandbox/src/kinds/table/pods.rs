@@ -4,44 +4,23 @@ use super::{AGE, Column, NAME, Printer, age, column, count, name, text_or, wide}
 use crate::kinds::reach::{flag, list, present, text};
 use serde_json::{Value, json};
 
-pub(super) static PODS: Printer = Printer {
-    columns: COLUMNS,
-    cells,
-};
+pub(super) static PODS: Printer = Printer { columns: COLUMNS, cells };
 
 const COLUMNS: &[Column] = &[
     NAME,
     column("Ready", "string", "How many of the containers are ready."),
-    column(
-        "Status",
-        "string",
-        "What the states of the containers add up to.",
-    ),
-    column(
-        "Restarts",
-        "string",
-        "How often containers were restarted, and when last.",
-    ),
+    column("Status", "string", "What the states of the containers add up to."),
+    column("Restarts", "string", "How often containers were restarted, and when last."),
     AGE,
     wide("IP", "string", "Address of the pod."),
     wide("Node", "string", "Node the pod is assigned to."),
-    wide(
-        "Nominated Node",
-        "string",
-        "Node on which room is being made for the pod.",
-    ),
-    wide(
-        "Readiness Gates",
-        "string",
-        "How many of the pod's own readiness conditions hold.",
-    ),
+    wide("Nominated Node", "string", "Node on which room is being made for the pod."),
+    wide("Readiness Gates", "string", "How many of the pod's own readiness conditions hold."),
 ];
 
 fn cells(pod: &Value, now: i64) -> Vec<Value> {
     let summary = Summary::of(pod);
-    let ip = present(pod, "/status/podIPs/0/ip")
-        .or_else(|| present(pod, "/status/podIP"))
-        .and_then(Value::as_str);
+    let ip = present(pod, "/status/podIPs/0/ip").or_else(|| present(pod, "/status/podIP")).and_then(Value::as_str);
     vec![
         name(pod),
         json!(format!("{}/{}", summary.ready, summary.total)),
@@ -74,24 +53,15 @@ struct Restarts {
 impl Restarts {
     fn add(&mut self, status: &Value) {
         self.count += count(status, "/restartCount");
-        self.last = self.last.max(age::seconds(text(
-            status,
-            "/lastState/terminated/finishedAt",
-        )));
+        self.last = self.last.max(age::seconds(text(status, "/lastState/terminated/finishedAt")));
     }
 }
 
 impl Summary {
     fn of(pod: &Value) -> Self {
-        let sidecars = list(pod, "/spec/initContainers")
-            .iter()
-            .filter(|container| is_sidecar(container))
-            .count();
-        let mut summary = Self {
-            reason: initial_reason(pod).to_owned(),
-            total: list(pod, "/spec/containers").len() + sidecars,
-            ..Self::default()
-        };
+        let sidecars = list(pod, "/spec/initContainers").iter().filter(|container| is_sidecar(container)).count();
+        let mut summary =
+            Self { reason: initial_reason(pod).to_owned(), total: list(pod, "/spec/containers").len() + sidecars, ..Self::default() };
         let of_sidecars = summary.add_init_containers(pod);
         if of_sidecars.is_initialized || condition(pod, "Initialized") == Some("True") {
             summary.restarts = of_sidecars.restarts;
@@ -111,14 +81,9 @@ impl Summary {
     fn add_init_containers(&mut self, pod: &Value) -> InitContainers {
         let containers = list(pod, "/spec/initContainers");
         let mut sidecars = Restarts::default();
-        for (index, status) in list(pod, "/status/initContainerStatuses")
-            .iter()
-            .enumerate()
-        {
+        for (index, status) in list(pod, "/status/initContainerStatuses").iter().enumerate() {
             self.restarts.add(status);
-            let is_sidecar = containers
-                .iter()
-                .any(|container| container["name"] == status["name"] && is_sidecar(container));
+            let is_sidecar = containers.iter().any(|container| container["name"] == status["name"] && is_sidecar(container));
             if is_sidecar {
                 sidecars.add(status);
             }
@@ -135,15 +100,9 @@ impl Summary {
                 (None, "" | "PodInitializing") => format!("Init:{index}/{}", containers.len()),
                 (None, reason) => format!("Init:{reason}"),
             };
-            return InitContainers {
-                restarts: sidecars,
-                is_initialized: false,
-            };
+            return InitContainers { restarts: sidecars, is_initialized: false };
         }
-        InitContainers {
-            restarts: sidecars,
-            is_initialized: true,
-        }
+        InitContainers { restarts: sidecars, is_initialized: true }
     }
 
     /// The first container's trouble wins.
@@ -169,10 +128,7 @@ impl Summary {
 
     fn restarts(&self, now: i64) -> String {
         match self.restarts {
-            Restarts {
-                count,
-                last: Some(last),
-            } if count != 0 => format!("{count} ({} ago)", age::human(now - last)),
+            Restarts { count, last: Some(last) } if count != 0 => format!("{count} ({} ago)", age::human(now - last)),
             Restarts { count, .. } => count.to_string(),
         }
     }
@@ -188,10 +144,9 @@ fn is_sidecar(container: &Value) -> bool {
 }
 
 fn initial_reason(pod: &Value) -> &str {
-    let is_gated = list(pod, "/status/conditions").iter().any(|condition| {
-        text(condition, "/type") == "PodScheduled"
-            && text(condition, "/reason") == "SchedulingGated"
-    });
+    let is_gated = list(pod, "/status/conditions")
+        .iter()
+        .any(|condition| text(condition, "/type") == "PodScheduled" && text(condition, "/reason") == "SchedulingGated");
     match text(pod, "/status/reason") {
         _ if is_gated => "SchedulingGated",
         "" => text(pod, "/status/phase"),
@@ -209,9 +164,7 @@ fn end_of(terminated: &Value) -> String {
 }
 
 fn condition<'a>(pod: &'a Value, kind: &str) -> Option<&'a str> {
-    let condition = list(pod, "/status/conditions")
-        .iter()
-        .find(|condition| text(condition, "/type") == kind)?;
+    let condition = list(pod, "/status/conditions").iter().find(|condition| text(condition, "/type") == kind)?;
     Some(text(condition, "/status"))
 }
 
@@ -220,10 +173,7 @@ fn readiness_gates(pod: &Value) -> Value {
     if gates.is_empty() {
         return json!("<none>");
     }
-    let held = gates
-        .iter()
-        .filter(|gate| condition(pod, text(gate, "/conditionType")) == Some("True"))
-        .count();
+    let held = gates.iter().filter(|gate| condition(pod, text(gate, "/conditionType")) == Some("True")).count();
     json!(format!("{held}/{}", gates.len()))
 }
 
@@ -236,10 +186,7 @@ mod tests {
         let mut pod: Value = serde_saphyr::from_str(status).expect("yaml");
         pod["metadata"]["name"] = json!("p");
         let cells = cells(&pod, age::seconds("2026-01-01T01:00:00Z").expect("a time"));
-        assert_eq!(
-            [&cells[1], &cells[2], &cells[3]].map(|cell| cell.as_str().expect("text")),
-            ready_and_status
-        );
+        assert_eq!([&cells[1], &cells[2], &cells[3]].map(|cell| cell.as_str().expect("text")), ready_and_status);
     }
 
     #[test]
@@ -255,26 +202,12 @@ mod tests {
     #[test]
     fn waiting_and_ended_containers_give_their_reason() {
         let with = |state: &str| {
-            format!(
-                "{{metadata: {{}}, spec: {{containers: [{{}}]}}, status: {{phase: Running, containerStatuses: [{{state: {state}}}]}}}}"
-            )
+            format!("{{metadata: {{}}, spec: {{containers: [{{}}]}}, status: {{phase: Running, containerStatuses: [{{state: {state}}}]}}}}")
         };
-        check(
-            &with("{waiting: {reason: ContainerCreating}}"),
-            ["0/1", "ContainerCreating", "0"],
-        );
-        check(
-            &with("{terminated: {reason: Completed, exitCode: 0}}"),
-            ["0/1", "Completed", "0"],
-        );
-        check(
-            &with("{terminated: {exitCode: 3}}"),
-            ["0/1", "ExitCode:3", "0"],
-        );
-        check(
-            &with("{terminated: {exitCode: 137, signal: 9}}"),
-            ["0/1", "Signal:9", "0"],
-        );
+        check(&with("{waiting: {reason: ContainerCreating}}"), ["0/1", "ContainerCreating", "0"]);
+        check(&with("{terminated: {reason: Completed, exitCode: 0}}"), ["0/1", "Completed", "0"]);
+        check(&with("{terminated: {exitCode: 3}}"), ["0/1", "ExitCode:3", "0"]);
+        check(&with("{terminated: {exitCode: 137, signal: 9}}"), ["0/1", "Signal:9", "0"]);
     }
 
     #[test]
@@ -285,18 +218,9 @@ mod tests {
                 initContainerStatuses: {states}, containerStatuses: [{{state: {{waiting: {{reason: PodInitializing}}}}}}]}}}}"
             )
         };
-        check(
-            &with("[{state: {terminated: {exitCode: 0}}}, {state: {running: {}}}]"),
-            ["0/1", "Init:1/2", "0"],
-        );
-        check(
-            &with("[{state: {waiting: {reason: CrashLoopBackOff}}, restartCount: 4}]"),
-            ["0/1", "Init:CrashLoopBackOff", "4"],
-        );
-        check(
-            &with("[{state: {terminated: {exitCode: 1, reason: Error}}}]"),
-            ["0/1", "Init:Error", "0"],
-        );
+        check(&with("[{state: {terminated: {exitCode: 0}}}, {state: {running: {}}}]"), ["0/1", "Init:1/2", "0"]);
+        check(&with("[{state: {waiting: {reason: CrashLoopBackOff}}, restartCount: 4}]"), ["0/1", "Init:CrashLoopBackOff", "4"]);
+        check(&with("[{state: {terminated: {exitCode: 1, reason: Error}}}]"), ["0/1", "Init:Error", "0"]);
     }
 
     #[test]
@@ -312,9 +236,7 @@ mod tests {
     #[test]
     fn a_pod_that_goes_is_terminating_unless_it_has_ended() {
         let with = |phase: &str| {
-            format!(
-                "{{metadata: {{deletionTimestamp: '2026-01-01T00:00:00Z'}}, spec: {{containers: [{{}}]}}, status: {{phase: {phase}}}}}"
-            )
+            format!("{{metadata: {{deletionTimestamp: '2026-01-01T00:00:00Z'}}, spec: {{containers: [{{}}]}}, status: {{phase: {phase}}}}}")
         };
         check(&with("Running"), ["0/1", "Terminating", "0"]);
         check(&with("Succeeded"), ["0/1", "Succeeded", "0"]);
@@ -322,15 +244,8 @@ mod tests {
 
     #[test]
     fn wide_cells_say_none_where_there_is_nothing() {
-        let pod = json!({"spec": {"readinessGates": [{"conditionType": "x"}]}, "status": {"conditions": [{"type": "x", "status": "True"}]}});
-        assert_eq!(
-            cells(&pod, 0)[5..],
-            [
-                json!("<none>"),
-                json!("<none>"),
-                json!("<none>"),
-                json!("1/1")
-            ]
-        );
+        let pod =
+            json!({"spec": {"readinessGates": [{"conditionType": "x"}]}, "status": {"conditions": [{"type": "x", "status": "True"}]}});
+        assert_eq!(cells(&pod, 0)[5..], [json!("<none>"), json!("<none>"), json!("<none>"), json!("1/1")]);
     }
 }

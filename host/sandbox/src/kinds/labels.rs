@@ -1,0 +1,109 @@
+//! Labels and selectors of labels: whether they are well-formed, and whether they match.
+
+use super::reach::{entries, list, text};
+use super::refusal::{each_invalid, forbidden, invalid, required};
+use super::syntax;
+use crate::status::FieldError;
+use serde_json::Value;
+
+/// Errors of a map of labels. The server names the map, not the key.
+pub(super) fn validate(labels: Option<&Value>, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (key, value) in labels.into_iter().flat_map(|labels| entries(labels, "")) {
+        let value = value.as_str().unwrap_or_default();
+        errors.extend(each_invalid(path, key, syntax::qualified_name(key)));
+        errors.extend(each_invalid(path, value, syntax::label_value(value)));
+    }
+    errors
+}
+
+/// Errors of a LabelSelector.
+pub(super) fn validate_selector(selector: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = validate(selector.get("matchLabels"), &format!("{path}.matchLabels"));
+    for (index, expression) in list(selector, "/matchExpressions").iter().enumerate() {
+        let path = format!("{path}.matchExpressions[{index}]");
+        let has_values = !list(expression, "/values").is_empty();
+        let values = format!("{path}.values");
+        match text(expression, "/operator") {
+            "In" | "NotIn" if !has_values => {
+                errors.push(required(values, "must be specified when `operator` is 'In' or 'NotIn'"));
+            }
+            "Exists" | "DoesNotExist" if has_values => {
+                errors.push(forbidden(values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+            }
+            "In" | "NotIn" => errors.extend(invalid_values(expression, &values)),
+            "Exists" | "DoesNotExist" => {}
+            _ => {
+                let operator = expression.get("operator").unwrap_or(&Value::Null);
+                errors.push(invalid(format!("{path}.operator"), operator, "not a valid selector operator"));
+            }
+        }
+        let key = text(expression, "/key");
+        errors.extend(each_invalid(&format!("{path}.key"), key, syntax::qualified_name(key)));
+    }
+    errors
+}
+
+fn invalid_values(expression: &Value, path: &str) -> Vec<FieldError> {
+    let values = list(expression, "/values").iter().enumerate();
+    values
+        .flat_map(|(index, value)| {
+            let value = value.as_str().unwrap_or_default();
+            each_invalid(&format!("{path}[{index}]"), value, syntax::label_value(value))
+        })
+        .collect()
+}
+
+/// Whether a LabelSelector asks for nothing.
+pub(super) fn is_empty(selector: &Value) -> bool {
+    entries(selector, "/matchLabels").next().is_none() && list(selector, "/matchExpressions").is_empty()
+}
+
+/// Whether a map of labels satisfies a LabelSelector.
+pub(super) fn matches(selector: &Value, labels: Option<&Value>) -> bool {
+    let value_of = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
+    let has_labels = entries(selector, "/matchLabels").all(|(key, value)| value_of(key) == value.as_str());
+    has_labels
+        && list(selector, "/matchExpressions").iter().all(|expression| {
+            let found = value_of(text(expression, "/key"));
+            let is_listed = list(expression, "/values").iter().any(|value| found.is_some() && value.as_str() == found);
+            match text(expression, "/operator") {
+                "In" => is_listed,
+                "NotIn" => !is_listed,
+                "Exists" => found.is_some(),
+                "DoesNotExist" => found.is_none(),
+                _ => false,
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn selectors_match_labels() {
+        let labels = json!({"app": "web", "tier": "a"});
+        let matches = |selector: Value| matches(&selector, Some(&labels));
+        assert!(matches(json!({"matchLabels": {"app": "web"}})));
+        assert!(!matches(json!({"matchLabels": {"app": "db"}})));
+        assert!(matches(json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["a", "b"]}]})));
+        assert!(matches(json!({"matchExpressions": [{"key": "none", "operator": "NotIn", "values": ["a"]}]})));
+        assert!(!matches(json!({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]})));
+    }
+
+    #[test]
+    fn selectors_that_cannot_be_meant_are_refused() {
+        let selector =
+            json!({"matchLabels": {"a b": "x y"}, "matchExpressions": [{"key": "k", "operator": "In"}, {"key": "k", "operator": "Is"}]});
+        let errors: Vec<String> = validate_selector(&selector, "spec.selector").iter().map(FieldError::to_string).collect();
+        assert!(errors[0].starts_with("spec.selector.matchLabels: Invalid value: \"a b\": name part must consist"), "{errors:?}");
+        assert!(errors[1].starts_with("spec.selector.matchLabels: Invalid value: \"x y\": a valid label"), "{errors:?}");
+        assert_eq!(
+            errors[2],
+            "spec.selector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"
+        );
+        assert_eq!(errors[3], "spec.selector.matchExpressions[1].operator: Invalid value: \"Is\": not a valid selector operator");
+    }
+}
