@@ -5,8 +5,8 @@
 use crate::admission::AdmissionRequest;
 use crate::definitions;
 use crate::fields::apply::{self, Writer};
+use crate::kinds;
 use crate::metadata;
-use crate::names;
 use crate::registry::ResourceType;
 use crate::represent;
 use crate::request::{User, Verb};
@@ -137,7 +137,8 @@ impl<'a> Write<'a> {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = names::validate_metadata(&self.of.group, &self.of.plural, object);
+        let names = self.of.behaviour.map(|behaviour| behaviour.name_rule()).unwrap_or_default();
+        let mut errors = kinds::metadata::validate(object, names);
         match (self.of.behaviour, &self.of.schema) {
             (Some(behaviour), _) => errors.extend(behaviour.validate(object)),
             (None, Some(schema)) => errors.extend(schema.validate(object)),

@@ -1,7 +1,6 @@
 //! HorizontalPodAutoscalers: stored as `v2`, served as `v2` and `v1`.
 
 use super::Behaviour;
-use super::metadata::{self, NameRule};
 use super::quantity::canonicalize;
 use super::reach::{each, fill, given, inner, int, list, present, set, text};
 use super::refusal::{invalid, required};
@@ -32,7 +31,7 @@ impl Behaviour for HorizontalPodAutoscalers {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         let (least, most) = (int(spec, "/minReplicas").unwrap_or(1), int(spec, "/maxReplicas").unwrap_or_default());
         if least < 1 {
             errors.push(invalid("spec.minReplicas", &spec["minReplicas"], "must be greater than or equal to 1"));

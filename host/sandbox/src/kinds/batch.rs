@@ -2,7 +2,6 @@
 
 use super::Behaviour;
 use super::labels;
-use super::metadata::{self, NameRule};
 use super::pod_spec::{self, defaults, validation};
 use super::reach::{fill, fill_zero, flag, inner, present, remove, set, text};
 use super::refusal::{immutable, invalid, invalid_text, negative, not_supported, one_of, required};
@@ -42,7 +41,7 @@ impl Behaviour for Jobs {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         errors.extend(generated_selector(object));
         errors.extend(job_errors(spec, "spec"));
         match present(spec, "/selector") {
@@ -200,7 +199,7 @@ impl Behaviour for CronJobs {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         let name = text(object, "/metadata/name");
         if name.len() > CRON_JOB_NAME_MAX {
             errors.push(invalid_text("metadata.name", name, format!("must be no more than {CRON_JOB_NAME_MAX} characters")));

@@ -1,7 +1,6 @@
 //! What extends the API: CustomResourceDefinitions, webhooks, APIServices. Their schemas and rules are left as they are written.
 
 use super::Behaviour;
-use super::metadata::{self, NameRule};
 use super::reach::{each, fill, fill_zero, flag, given, inner, list, present, text};
 use super::refusal::{immutable, invalid, invalid_text, not_supported, required};
 use crate::status::FieldError;
@@ -28,7 +27,7 @@ impl Behaviour for CustomResourceDefinitions {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         let name = text(object, "/metadata/name");
         if name != format!("{}.{}", text(spec, "/names/plural"), text(spec, "/group")) {
             errors.push(invalid_text("metadata.name", name, "must be spec.names.plural+\".\"+spec.group"));

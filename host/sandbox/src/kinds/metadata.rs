@@ -8,9 +8,10 @@ use crate::status::FieldError;
 use serde_json::Value;
 
 /// What the names of a kind may look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NameRule {
     /// DNS subdomain: most kinds, and all custom resources.
+    #[default]
     Subdomain,
     /// DNS label: namespaces, StatefulSets.
     Label,

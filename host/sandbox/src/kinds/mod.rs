@@ -79,9 +79,13 @@ pub trait Behaviour: Send + Sync {
     fn prepare_create(&self, _object: &mut Value) {}
     /// Called on update, after defaults: carries over what the client left out and the server keeps.
     fn prepare_update(&self, _new: &mut Value, _old: &Value) {}
-    /// Field errors of a new object.
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        metadata::validate(object, NameRule::Subdomain)
+    /// What names may look like.
+    fn name_rule(&self) -> NameRule {
+        NameRule::Subdomain
+    }
+    /// Field errors of a new object, beyond those of its metadata ([`metadata::validate`]).
+    fn validate(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
     }
     /// Field errors of a change (immutable fields), beyond those of [`Behaviour::validate`].
     fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {

@@ -2,7 +2,6 @@
 
 use super::Behaviour;
 use super::labels;
-use super::metadata::{self, NameRule};
 use super::reach::{each, fill, fill_zero, inner, list, present, set, text};
 use super::refusal::{each_invalid, immutable, invalid_json, invalid_text, not_supported, required};
 use super::syntax;
@@ -22,7 +21,7 @@ impl Behaviour for Ingresses {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         let backend = present(spec, "/defaultBackend");
         if list(spec, "/rules").is_empty() && backend.is_none() {
             errors.push(invalid_json("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified"));
@@ -125,7 +124,7 @@ impl Behaviour for NetworkPolicies {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         errors.extend(labels::validate_selector(&spec["podSelector"], "spec.podSelector"));
         let kinds = ["Egress", "Ingress"];
         for (index, kind) in list(spec, "/policyTypes").iter().enumerate() {
@@ -151,7 +150,7 @@ impl Behaviour for EndpointSlices {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let kinds = ["FQDN", "IPv4", "IPv6"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         match object.get("addressType").unwrap_or(&Value::Null) {
             kind if kind == "" || kind.is_null() => errors.push(required("addressType", "")),
             kind if kinds.iter().any(|known| kind == known) => {}

@@ -1,7 +1,6 @@
 //! Pods and PodTemplates: their defaults, what admission adds to a new pod, and what may change later.
 
 use super::Behaviour;
-use super::metadata::{self, NameRule};
 use super::pod_spec::{self, defaults, validation};
 use super::quantity::Quantity;
 use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
@@ -40,7 +39,7 @@ impl Behaviour for Pods {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         errors.extend(validation::pod_spec(&object["spec"], "spec"));
         errors
     }
@@ -94,7 +93,10 @@ fn fixed(new: &Value, old: &Value) -> Value {
         }
     }
     let was_negative = old.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).is_some_and(|seconds| seconds < 0);
-    let mut mutable = vec!["activeDeadlineSeconds", "tolerations", "schedulingGates"];
+    // Schedulers put pods on nodes through `/binding`, debuggers add containers through `/ephemeralcontainers`: both come here too.
+    let is_unscheduled = text(old, "/spec/nodeName").is_empty();
+    let mut mutable = vec!["activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers"];
+    mutable.extend(is_unscheduled.then_some("nodeName"));
     if was_negative && new["spec"]["terminationGracePeriodSeconds"] == 1 {
         mutable.push("terminationGracePeriodSeconds");
     }
@@ -231,7 +233,7 @@ impl Behaviour for PodTemplates {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         match present(object, "/template") {
             None => errors.push(required("template", "")),
             Some(template) => errors.extend(validation::template(template, "template")),

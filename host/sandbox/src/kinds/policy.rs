@@ -2,7 +2,6 @@
 
 use super::Behaviour;
 use super::labels;
-use super::metadata::{self, NameRule};
 use super::reach::{fill, fill_zero, inner, int, present, text};
 use super::refusal::{NEGATIVE, forbidden, immutable, invalid, not_supported, required};
 use super::tidy::tidy;
@@ -24,7 +23,7 @@ impl Behaviour for PodDisruptionBudgets {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         let limits = ["minAvailable", "maxUnavailable"];
         if limits.iter().all(|field| spec.get(field).is_some()) {
             errors.push(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
@@ -52,7 +51,7 @@ impl Behaviour for PriorityClasses {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         let is_of_the_system = text(object, "/metadata/name").starts_with("system-");
         if !is_of_the_system && int(object, "/value").is_some_and(|value| value > HIGHEST_PRIORITY) {
             errors.push(forbidden("value", format!("maximum allowed value of a user defined priority is {HIGHEST_PRIORITY}")));
@@ -88,7 +87,7 @@ impl Behaviour for StorageClasses {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         if text(object, "/provisioner").is_empty() {
             errors.push(required("provisioner", ""));
         }
@@ -114,7 +113,7 @@ pub(super) struct Leases;
 
 impl Behaviour for Leases {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         for (field, least) in [("leaseDurationSeconds", 1), ("leaseTransitions", 0)] {
             let words = if least == 1 { "must be greater than 0" } else { "must be greater than or equal to 0" };
             let value = object.pointer(&format!("/spec/{field}")).filter(|value| value.as_i64().is_some_and(|count| count < least));

@@ -1,7 +1,7 @@
 //! Roles and their bindings.
 
 use super::Behaviour;
-use super::metadata::{self, NameRule};
+use super::metadata::NameRule;
 use super::reach::{each, fill, fill_zero, inner, list, text};
 use super::refusal::{each_invalid, invalid, invalid_printed, not_supported, required};
 use super::syntax;
@@ -23,8 +23,12 @@ impl Behaviour for Roles {
         }
     }
 
+    fn name_rule(&self) -> NameRule {
+        NameRule::PathSegment
+    }
+
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::PathSegment);
+        let mut errors = Vec::new();
         let is_namespaced = text(object, "/kind") == "Role";
         for (index, rule) in list(object, "/rules").iter().enumerate() {
             errors.extend(self::rule(rule, &format!("rules[{index}]"), is_namespaced));
@@ -76,8 +80,12 @@ impl Behaviour for RoleBindings {
         }
     }
 
+    fn name_rule(&self) -> NameRule {
+        NameRule::PathSegment
+    }
+
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::PathSegment);
+        let mut errors = Vec::new();
         let role = &object["roleRef"];
         if role["apiGroup"] != RBAC {
             errors.push(not_supported("roleRef.apiGroup", &role["apiGroup"], &[RBAC]));

@@ -2,7 +2,6 @@
 
 use super::{count_or_percentage, counts, is_zero, running_template, selector};
 use crate::kinds::Behaviour;
-use crate::kinds::metadata::{self, NameRule};
 use crate::kinds::pod_spec::{self, defaults};
 use crate::kinds::reach::{fill, fill_zero, inner, set, text};
 use crate::kinds::refusal::{immutable, invalid, not_supported};
@@ -47,7 +46,7 @@ impl Behaviour for DaemonSets {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         errors.extend(selector(spec, "daemonset"));
         errors.extend(running_template(spec, "DaemonSet"));
         errors.extend(counts(spec, &["minReadySeconds"]));

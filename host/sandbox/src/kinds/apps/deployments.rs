@@ -2,7 +2,6 @@
 
 use super::{count_or_percentage, counts, is_zero, running_template, selector};
 use crate::kinds::Behaviour;
-use crate::kinds::metadata::{self, NameRule};
 use crate::kinds::pod_spec::{self, defaults};
 use crate::kinds::reach::{fill, fill_zero, inner, int, present};
 use crate::kinds::refusal::{forbidden, immutable, invalid, not_supported};
@@ -33,7 +32,7 @@ impl Behaviour for Deployments {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         errors.extend(counts(spec, &["replicas"]));
         errors.extend(selector(spec, "deployment"));
         errors.extend(running_template(spec, "ReplicaSet"));

@@ -12,7 +12,6 @@ pub(super) use stateful_sets::StatefulSets;
 
 use super::Behaviour;
 use super::labels;
-use super::metadata::{self, NameRule};
 use super::pod_spec::validation;
 use super::reach::{int, present, text};
 use super::refusal::{immutable, invalid, negative, required};
@@ -26,7 +25,7 @@ impl Behaviour for ControllerRevisions {
     fn default(&self, _object: &mut Value) {}
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         if present(object, "/data").is_none() {
             errors.push(required("data", "data is mandatory"));
         }

@@ -2,7 +2,6 @@
 
 use super::{counts, running_template, selector};
 use crate::kinds::Behaviour;
-use crate::kinds::metadata::{self, NameRule};
 use crate::kinds::pod_spec::{self, defaults, validation};
 use crate::kinds::reach::{fill, inner, present};
 use crate::kinds::refusal::{immutable, required};
@@ -24,7 +23,7 @@ impl Behaviour for ReplicaSets {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         errors.extend(counts(spec, &["replicas", "minReadySeconds"]));
         // The server says `deployment` here too.
         errors.extend(selector(spec, "deployment"));
@@ -63,7 +62,7 @@ impl Behaviour for ReplicationControllers {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         errors.extend(counts(spec, &["minReadySeconds"]));
         let selector = present(spec, "/selector").map(|labels| json!({"matchLabels": labels}));
         if selector.is_none() {

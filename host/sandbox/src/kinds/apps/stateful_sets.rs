@@ -3,7 +3,7 @@
 use super::{counts, selector};
 use crate::kinds::Behaviour;
 use crate::kinds::core::claim_spec;
-use crate::kinds::metadata::{self, NameRule};
+use crate::kinds::metadata::NameRule;
 use crate::kinds::pod_spec::{self, defaults, validation};
 use crate::kinds::reach::{each, fill, fill_zero, given, inner, present, remove};
 use crate::kinds::refusal::{forbidden, invalid, negative, not_supported};
@@ -43,9 +43,13 @@ impl Behaviour for StatefulSets {
         each(spec, "/volumeClaimTemplates").for_each(claim_template);
     }
 
+    fn name_rule(&self) -> NameRule {
+        NameRule::Label
+    }
+
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Label);
+        let mut errors = Vec::new();
         if !matches!(spec["podManagementPolicy"].as_str(), Some("OrderedReady" | "Parallel")) {
             errors.push(invalid("spec.podManagementPolicy", &spec["podManagementPolicy"], "must be 'OrderedReady' or 'Parallel'"));
         }
@@ -161,16 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn names_are_labels_and_policies_are_words() {
+    fn policies_are_words() {
         let mut set = database();
-        set["metadata"]["name"] = json!("a.b");
         set["spec"]["podManagementPolicy"] = json!("Random");
         set["spec"]["updateStrategy"] = json!({"type": "OnDelete", "rollingUpdate": {"partition": 0}});
         let errors: Vec<String> = StatefulSets.validate(&set).iter().map(FieldError::to_string).collect();
-        assert!(errors[0].starts_with("metadata.name: Invalid value: \"a.b\": a lowercase RFC 1123 label"), "{errors:?}");
-        assert_eq!(errors[1], "spec.podManagementPolicy: Invalid value: \"Random\": must be 'OrderedReady' or 'Parallel'");
+        assert_eq!(errors[0], "spec.podManagementPolicy: Invalid value: \"Random\": must be 'OrderedReady' or 'Parallel'");
         assert_eq!(
-            errors[2],
+            errors[1],
             "spec.updateStrategy.rollingUpdate: Invalid value: {\"partition\":0}: only allowed for updateStrategy 'RollingUpdate'"
         );
     }

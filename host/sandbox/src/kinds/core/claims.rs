@@ -1,7 +1,6 @@
 //! PersistentVolumes and claims of them.
 
 use crate::kinds::Behaviour;
-use crate::kinds::metadata::{self, NameRule};
 use crate::kinds::quantity::{Quantity, canonicalize_all};
 use crate::kinds::reach::{fill, fill_zero, given, inner, list, present, remove, set, text};
 use crate::kinds::refusal::{forbidden, invalid, not_supported, one_of, required};
@@ -21,7 +20,7 @@ impl Behaviour for PersistentVolumeClaims {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         if list(spec, "/accessModes").is_empty() {
             errors.push(required("spec.accessModes", "at least 1 access mode is required"));
         }
@@ -116,7 +115,7 @@ impl Behaviour for PersistentVolumes {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         if list(spec, "/accessModes").is_empty() {
             errors.push(required("spec.accessModes", ""));
         }

@@ -1,7 +1,6 @@
 //! ConfigMaps, Secrets and ServiceAccounts.
 
 use crate::kinds::Behaviour;
-use crate::kinds::metadata::{self, NameRule};
 use crate::kinds::reach::{entries, fill_zero, flag, inner, present, remove, set, text};
 use crate::kinds::refusal::{each_invalid, forbidden, immutable, invalid_text, required, too_long};
 use crate::kinds::syntax;
@@ -19,7 +18,7 @@ const SIZE_MAX: usize = 1024 * 1024;
 
 impl Behaviour for ConfigMaps {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         let mut size = 0;
         for field in ["data", "binaryData"] {
             for (key, value) in entries(object, &format!("/{field}")) {
@@ -62,7 +61,7 @@ impl Behaviour for Secrets {
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::Subdomain);
+        let mut errors = Vec::new();
         for (key, _) in entries(object, "/data") {
             errors.extend(each_invalid(&format!("data[{key}]"), key, syntax::config_key(key)));
         }

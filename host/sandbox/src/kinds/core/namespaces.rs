@@ -1,11 +1,10 @@
 //! Namespaces and nodes.
 
 use crate::kinds::Behaviour;
-use crate::kinds::metadata::{self, NameRule};
+use crate::kinds::metadata::NameRule;
 use crate::kinds::quantity::canonicalize_all;
 use crate::kinds::reach::{fill, fill_zero, inner, remove, set, text};
 use crate::kinds::tidy::tidy;
-use crate::status::FieldError;
 use serde_json::{Value, json};
 
 /// Namespaces.
@@ -41,8 +40,8 @@ impl Behaviour for Namespaces {
         }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        metadata::validate(object, NameRule::Label)
+    fn name_rule(&self) -> NameRule {
+        NameRule::Label
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {

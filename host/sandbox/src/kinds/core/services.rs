@@ -2,7 +2,7 @@
 
 use super::service_errors;
 use crate::kinds::Behaviour;
-use crate::kinds::metadata::{self, NameRule};
+use crate::kinds::metadata::NameRule;
 use crate::kinds::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
 use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
@@ -56,8 +56,12 @@ impl Behaviour for Services {
         allocate(new);
     }
 
+    fn name_rule(&self) -> NameRule {
+        NameRule::OldLabel
+    }
+
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = metadata::validate(object, NameRule::OldLabel);
+        let mut errors = Vec::new();
         errors.extend(service_errors::of(&object["spec"]));
         errors
     }

@@ -9,8 +9,10 @@ mod pods;
 mod storage;
 mod workloads;
 
+use super::built_ins;
 use super::reach::{entries, list, text};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Columns and, in the order of the objects, their cells.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,13 +24,23 @@ pub struct Table {
 }
 
 /// The `meta.k8s.io/v1 Table` of some objects of a built-in resource, without `metadata` (the server adds resourceVersion) and with each
-/// row's `object` left to the caller. Objects are in the form they are kept in ([`super::BuiltIn::kept_as`]), whatever version was asked
-/// for. `now` is Unix seconds, for ages.
+/// row's `object` left to the caller. Objects may be in any version that is served. `now` is Unix seconds, for ages.
 pub fn built_in(group: &str, plural: &str, objects: &[&Value], now: i64) -> Table {
     let printer = printer(group, plural);
     Table {
         columns: printer.columns.iter().map(Column::definition).collect(),
-        rows: objects.iter().map(|object| (printer.cells)(object, now)).collect(),
+        rows: objects.iter().map(|object| (printer.cells)(&kept(plural, object), now)).collect(),
+    }
+}
+
+/// The object in the form in which it is kept.
+fn kept<'a>(plural: &str, object: &'a Value) -> Cow<'a, Value> {
+    let api_version = text(object, "/apiVersion");
+    let view =
+        built_ins().iter().find(|of| of.kept_as.is_some() && of.plural == plural && format!("{}/{}", of.group, of.version) == api_version);
+    match view.and_then(|of| of.kept_as.as_ref()) {
+        Some(conversion) => Cow::Owned((conversion.to_kept)(object.clone())),
+        None => Cow::Borrowed(object),
     }
 }
 
@@ -194,6 +206,14 @@ mod tests {
         let selector = json!({"matchLabels": {"b": "1"}, "matchExpressions": [
             {"key": "a", "operator": "In", "values": ["y", "x"]}, {"key": "c", "operator": "DoesNotExist"}, {"key": "d", "operator": "Exists"}]});
         assert_eq!(selector_text(&selector), "a in (x,y),b=1,!c,d");
+    }
+
+    #[test]
+    fn every_version_prints_the_same() {
+        let hpa = json!({"apiVersion": "autoscaling/v1", "spec": {"targetCPUUtilizationPercentage": 50}});
+        assert_eq!(built_in("autoscaling", "horizontalpodautoscalers", &[&hpa], 0).rows[0][2], "cpu: <unknown>/50%");
+        let event = json!({"apiVersion": "events.k8s.io/v1", "note": "m", "regarding": {"kind": "Pod", "name": "p"}});
+        assert_eq!(built_in("events.k8s.io", "events", &[&event], 0).rows[0][3], "pod/p");
     }
 
     #[test]
