@@ -9,6 +9,9 @@ use crate::status::{FieldError, FieldReason};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Under which name definitions are stored.
+pub const STORED_AS: &str = "customresourcedefinitions.apiextensions.k8s.io";
+
 /// Finalizer that keeps a definition until its objects are gone.
 pub const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 

@@ -4,7 +4,7 @@
 //! handed in by the binary, and the only clusters it knows are its own. Reading order: [`storage`] (what is kept), [`registry`] (which
 //! types there are), [`server`] and [`handlers`] (what a request does), [`writes`] (how an object gets stored), [`lifecycle`] (what a
 //! cluster does by itself), [`fields`] (patches, server-side apply, schemas), [`kinds`] (what is particular to a built-in kind),
-//! [`simulation`] (what makes pods ready in a member).
+//! [`simulation`] (what makes pods ready in a member), [`sandbox`] (all of it started together).
 #![forbid(unsafe_code)]
 
 pub mod admission;
@@ -17,8 +17,10 @@ pub mod fields;
 mod go;
 pub mod handlers;
 pub mod kinds;
+pub mod kubeconfig;
 pub mod lifecycle;
 pub mod metadata;
+mod mirror;
 pub mod names;
 mod negotiation;
 mod openapi;
@@ -27,11 +29,13 @@ pub mod registry;
 mod represent;
 pub mod request;
 mod response;
+pub mod sandbox;
 pub mod selectors;
 pub mod server;
 pub mod simulation;
 pub mod status;
 pub mod storage;
+mod tls;
 pub mod writes;
 
 /// Whether [`fields`] can be called yet.

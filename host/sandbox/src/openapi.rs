@@ -45,6 +45,17 @@ fn hash_of(served: &[Arc<ResourceType>]) -> String {
 pub fn document(server: &ApiServer, path: &str) -> Option<Response> {
     let types = server.registry().types();
     let (_, served) = by_version(&types).into_iter().find(|((group, version), _)| document_path(group, version) == path)?;
-    let document: Value = json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": served[0].version}, "paths": {}});
+    let mut paths = Map::new();
+    for of in &served {
+        let place = if of.namespaced { "namespaces/{namespace}/" } else { "" };
+        let kind = json!([{"group": of.group, "version": of.version, "kind": of.kind}]);
+        let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation", "force"]
+            .iter()
+            .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}))
+            .collect();
+        let named = json!({"patch": {"parameters": parameters, "x-kubernetes-group-version-kind": kind[0]}});
+        paths.insert(format!("/{path}/{place}{}/{{name}}", of.plural), named);
+    }
+    let document: Value = json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": served[0].version}, "paths": paths});
     Some(response::value(&document))
 }

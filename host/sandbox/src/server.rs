@@ -155,7 +155,7 @@ impl ApiServer {
     /// Serves what a stored CustomResourceDefinition defines, and says so in its status. A definition that is being deleted serves on
     /// until its objects are gone.
     pub(crate) fn accept_definition(&self, name: &str) {
-        let (of, key) = ("customresourcedefinitions.apiextensions.k8s.io".into(), Key::new("", name));
+        let (of, key) = (definitions::STORED_AS.into(), Key::new("", name));
         while let Some(entry) = self.store().get(&of, &key) {
             self.registry().set_custom(name, definitions::served_types(&entry.value));
             let status = definitions::accepted_status(&entry.value, &self.now());

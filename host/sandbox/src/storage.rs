@@ -193,6 +193,13 @@ impl Store {
         Listed { entries, revision: inner.revision }
     }
 
+    /// Whether there is any object of a type in a namespace.
+    pub fn has_any(&self, of: &TypeId, namespace: &str) -> bool {
+        let inner = self.lock();
+        let first = inner.types.get(of).and_then(|of| of.objects.range(Key::new(namespace, "")..).next());
+        first.is_some_and(|(key, _)| &*key.namespace == namespace)
+    }
+
     /// The objects as they were at a revision, by undoing what happened since.
     pub fn list_at(&self, of: &TypeId, namespace: Option<&str>, revision: u64) -> Result<Listed, Expired> {
         let inner = self.lock();
@@ -335,6 +342,7 @@ mod tests {
         assert_eq!((data, listed.revision), (vec![&json!(1), &json!(1)], then));
         assert_eq!(store.list(&of(), Some("x")).entries.len(), 2);
         assert_eq!(store.list(&of(), Some("y")).entries.len(), 0);
+        assert!(store.has_any(&of(), "x") && !store.has_any(&of(), "w") && !store.has_any(&of(), "y"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Types whose `status` the creator sets: those that report themselves.
-const STATUS_ON_CREATE: [&str; 2] = ["nodes", "customresourcedefinitions.apiextensions.k8s.io"];
+const STATUS_ON_CREATE: [&str; 2] = ["nodes", definitions::STORED_AS];
 
 /// Which fields a writer owns is known from the write itself, or was decided by server-side apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,18 +157,24 @@ impl<'a> Write<'a> {
 }
 
 fn is_definition(of: &ResourceType) -> bool {
-    of.group == "apiextensions.k8s.io" && of.plural == "customresourcedefinitions"
+    &*of.stored_as == definitions::STORED_AS
 }
 
 /// Stores a new object of a kept type.
 pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings: &mut Vec<String>) -> Result<Arc<Entry>, ApiError> {
     let (of, now) = (write.of, server.now());
-    write.default(&mut object);
-    if of.has_status && !STATUS_ON_CREATE.contains(&&*of.stored_as) {
-        object.as_object_mut().map(|object| object.remove("status"));
+    let status_is_ours = of.has_status && !STATUS_ON_CREATE.contains(&&*of.stored_as);
+    if status_is_ours {
+        set_or_remove(&mut object, "status", None);
     }
+    write.default(&mut object);
     metadata::prepare_create(&mut object, of, write.namespace, &now);
+    // What the server puts into status is not the writer's.
+    let status = if status_is_ours { object.as_object_mut().and_then(|object| object.remove("status")) } else { None };
     write.track(None, &mut object, &now);
+    if status.is_some() {
+        set_or_remove(&mut object, "status", status);
+    }
     accepts_content(server, write, &object)?;
     write.admit(server, Verb::Create, &mut object, None, warnings)?;
     if let Some(behaviour) = of.behaviour {

@@ -184,7 +184,7 @@ pub fn delete(
         };
         match stored {
             Ok(deleted) => {
-                if &*of.stored_as == "customresourcedefinitions.apiextensions.k8s.io" {
+                if &*of.stored_as == definitions::STORED_AS {
                     server.accept_definition(&key.name);
                 }
                 return Ok(deleted);
@@ -217,7 +217,7 @@ fn marked(server: &ApiServer, of: &ResourceType, old: &Value, options: &DeleteOp
     set_dependents(&mut object, options.propagation);
     match &*of.stored_as {
         "namespaces" => object["status"]["phase"] = "Terminating".into(),
-        "customresourcedefinitions.apiextensions.k8s.io" if first => add_finalizer(&mut object, definitions::CLEANUP),
+        definitions::STORED_AS if first => add_finalizer(&mut object, definitions::CLEANUP),
         _ => {}
     }
     object

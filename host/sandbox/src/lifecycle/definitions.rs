@@ -1,6 +1,6 @@
 //! CustomResourceDefinitions that are being deleted: their objects go first.
 
-use crate::definitions::CLEANUP;
+use crate::definitions::{CLEANUP, STORED_AS};
 use crate::handlers::delete::{self, DeleteOptions};
 use crate::request::User;
 use crate::server::ApiServer;
@@ -8,7 +8,7 @@ use crate::storage::{Change, Event, Key, TypeId, WriteError};
 use serde_json::Value;
 
 fn definitions() -> TypeId {
-    "customresourcedefinitions.apiextensions.k8s.io".into()
+    STORED_AS.into()
 }
 
 /// Goes on with a definition that is going when it was marked and when one of its objects went.

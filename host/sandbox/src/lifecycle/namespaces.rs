@@ -103,8 +103,7 @@ fn empty(server: &ApiServer, namespace: &str) {
 /// Takes the namespace's own finalizer away once nothing is in it.
 fn finish(server: &ApiServer, namespace: &str) {
     let types = server.registry().types();
-    let is_empty = types.stored().filter(|of| of.namespaced).all(|of| server.store().list(&of.stored_as, Some(namespace)).entries.is_empty());
-    if is_empty {
+    if !types.stored().filter(|of| of.namespaced).any(|of| server.store().has_any(&of.stored_as, namespace)) {
         // It may be gone already.
         let _ = finalize(server, namespace, json!([]));
     }
