@@ -37,6 +37,7 @@ fn one_work() {
         template: &template,
         cluster_overrides: &[],
         overrides: &[],
+        serves: &|_| false,
         cluster: &|_| Some(&cluster),
         work_id: &|_| "5b3c1f0e-0000-4000-8000-000000000000".to_owned(),
         interpreter: &Copies,

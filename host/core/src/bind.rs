@@ -74,7 +74,7 @@ pub fn claim(template: &Object, policy: &Claimant<'_>) -> Option<Value> {
 }
 
 /// What a binding is made of.
-pub struct Input<'a, B, C> {
+pub struct Input<'a, 'c, B, C> {
     /// The template.
     pub template: &'a Object,
     /// The policy that claims it.
@@ -88,7 +88,7 @@ pub struct Input<'a, B, C> {
     /// A permanent id, for a binding that has none.
     pub new_id: &'a dyn Fn() -> String,
     /// All clusters.
-    pub clusters: &'a [C],
+    pub clusters: &'c [C],
     /// Name of our scheduler.
     pub scheduler_name: &'a str,
     /// How the scheduler is set up.
@@ -172,7 +172,7 @@ pub struct Bound<'c, B> {
 ///
 /// # Errors
 /// See [`BindError`]; nothing may be written then.
-pub fn bind<'c, B: Binding, C: Borrow<Cluster>>(input: &Input<'c, B, C>) -> Result<Bound<'c, B>, BindError> {
+pub fn bind<'c, B: Binding, C: Borrow<Cluster>>(input: &Input<'_, 'c, B, C>) -> Result<Bound<'c, B>, BindError> {
     let mut binding = input.existing.cloned().unwrap_or_default();
     check_owner(&binding, input.template)?;
     write_metadata(binding.metadata_mut(), B::SCOPE, input);
@@ -206,7 +206,7 @@ fn check_owner<B: Binding>(binding: &B, template: &Object) -> Result<(), BindErr
     }
 }
 
-fn write_metadata<B, C>(metadata: &mut ObjectMeta, scope: Scope, input: &Input<'_, B, C>) {
+fn write_metadata<B, C>(metadata: &mut ObjectMeta, scope: Scope, input: &Input<'_, '_, B, C>) {
     let (template, policy) = (input.template, &input.policy);
     metadata.name = Some(names::binding_name(template.kind(), template.name()));
     metadata.namespace = template.namespace().map(str::to_owned);
@@ -234,7 +234,7 @@ fn write_metadata<B, C>(metadata: &mut ObjectMeta, scope: Scope, input: &Input<'
     }
 }
 
-fn write_spec<B, C>(spec: &mut ResourceBindingSpec, scope: Scope, input: &Input<'_, B, C>) -> Result<(), BindError> {
+fn write_spec<B, C>(spec: &mut ResourceBindingSpec, scope: Scope, input: &Input<'_, '_, B, C>) -> Result<(), BindError> {
     let (template, policy) = (input.template, input.policy.spec);
     let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
     spec.resource = ObjectReference {

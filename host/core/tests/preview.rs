@@ -96,6 +96,28 @@ fn a_hook_that_gives_no_answer_ends_the_way() {
 }
 
 #[test]
+fn override_policies_are_named_and_their_errors_too() {
+    let policy = |name: &str, path: &str| {
+        format!(
+            "---
+apiVersion: policy.karmada.io/v1alpha1
+kind: OverridePolicy
+metadata: {{name: {name}, namespace: shop}}
+spec: {{overrideRules: [{{overriders: {{plaintext: [{{path: {path}, operator: replace, value: 5}}]}}}}]}}
+"
+        )
+    };
+    let overridden = format!("{LIST}{}", policy("five", "/spec/replicas"));
+    assert!(text(&overridden).contains("\n  override  m1  changed by OverridePolicy five\n"), "{}", text(&overridden));
+    assert_eq!(answer(&list(&overridden), &Plugin)["works"][0]["spec"]["workload"]["manifests"][0]["spec"]["replicas"], 5);
+
+    let preview = answer(&list(&format!("{LIST}{}", policy("nowhere", "/spec/none/x"))), &Plugin);
+    let last = preview["reasons"].as_array().and_then(|reasons| reasons.last()).expect("reasons");
+    assert_eq!((&last["stage"], &last["cluster"], &last["reason"]), (&json!("override"), &json!("m1"), &json!("OverrideFailed")));
+    assert_eq!(preview["works"], json!([]));
+}
+
+#[test]
 fn a_binding_that_is_there_is_kept() {
     let binding = "---
 apiVersion: work.karmada.io/v1alpha2

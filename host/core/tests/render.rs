@@ -4,6 +4,7 @@ mod world;
 
 use flotilla_api::cluster::Cluster;
 use flotilla_api::object::Object;
+use flotilla_api::policy::OverridePolicy;
 use flotilla_api::work::{ClusterResourceBinding, ResourceBinding, Work};
 use flotilla_core::binding::Binding;
 use flotilla_core::render::{Input, Rendered, Write, is_purging, orphans, render, write};
@@ -32,12 +33,17 @@ fn clusters() -> Vec<Cluster> {
 }
 
 fn rendered<B: Binding>(template: &str, binding: &B) -> Vec<Rendered> {
+    overridden(template, binding, &[])
+}
+
+fn overridden<B: Binding>(template: &str, binding: &B, overrides: &[&OverridePolicy]) -> Vec<Rendered> {
     let (template, clusters): (Object, _) = (one(template), clusters());
     render(&Input {
         binding,
         template: &template,
         cluster_overrides: &[],
-        overrides: &[],
+        overrides,
+        serves: &|_| false,
         cluster: &|name| clusters.iter().find(|cluster| cluster.name() == name),
         work_id: &|cluster| format!("w-{cluster}"),
         interpreter: &Plugin,
@@ -131,6 +137,19 @@ fn an_error_in_one_cluster_leaves_the_others_alone() {
     let works = outcome(TEMPLATE, &BINDING.replace("name: m2", "name: gone"));
     assert!(works[0].1.is_object());
     assert_eq!(works[1], ("gone".to_owned(), json!("NoCluster: there is no cluster `gone`")));
+}
+
+#[test]
+fn override_policies_have_the_last_word() {
+    let policy: OverridePolicy = one("
+        metadata: {name: big, namespace: shop}
+        spec: {overrideRules: [{targetCluster: {clusterNames: [m2]}, overriders: {plaintext: [{path: /spec/replicas, operator: replace, value: 9}]}}]}
+        ");
+    let works = overridden(TEMPLATE, &one::<ResourceBinding>(BINDING), &[&policy]);
+    let works: Vec<Value> = works.into_iter().map(|rendered| json!(rendered.work.expect("a Work"))).collect();
+    assert_eq!(works.iter().map(|work| manifest(work)["spec"]["replicas"].clone()).collect::<Vec<_>>(), [2, 9]);
+    let noted = |work: &Value| work["metadata"]["annotations"].get("policy.karmada.io/applied-overrides").is_some();
+    assert_eq!(works.iter().map(noted).collect::<Vec<_>>(), [false, true]);
 }
 
 #[test]

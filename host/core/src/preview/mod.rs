@@ -7,15 +7,16 @@ mod world;
 
 pub use world::World;
 
-use crate::bind::{self, Claimant};
+use crate::bind::{self, BindError, Bound, Claimant};
 use crate::binding::Binding;
 use crate::matching::{self, Context, Policy, Verdict};
 use crate::render::{self, RenderError, Rendered};
 use crate::scheduling::wake::DEFAULT_SCHEDULER;
 use crate::scheduling::{Decision, Options, Outcome};
-use flotilla_api::interpretation::Interpreter;
+use flotilla_api::interpretation::{Demand, Interpreter};
 use flotilla_api::object::Object;
 use flotilla_api::work::Work;
+use flotilla_api::{labels, names};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -89,7 +90,7 @@ struct Way<'a> {
     interpreter: &'a dyn Interpreter,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
     fn go<B: Binding>(self, existing: &[B], preview: &mut Preview) {
         let Some(policy) = self.policy(preview) else { return };
         let Some(binding) = self.binding(&policy, existing, preview) else { return };
@@ -131,36 +132,36 @@ impl Way<'_> {
                 return None;
             }
         };
-        let name = flotilla_api::names::binding_name(self.template.kind(), self.template.name());
-        let is_same = |binding: &&B| binding.name() == name && binding.namespace() == self.template.namespace();
-        let policy_id = derived_id(policy.name.kind(), policy.name.namespace.as_deref(), &policy.name.name);
-        let claimant = policy.claimant();
-        let priority = |class: &str| self.world.priorities.get(class).copied();
-        let binding_id = || derived_id(B::SCOPE.kind(), self.template.namespace(), &name);
-        let bound = bind::bind(&bind::Input {
-            template: self.template,
-            policy: Claimant { id: if policy.id.is_empty() { &policy_id } else { &policy.id }, ..claimant },
-            demand: demand.as_ref(),
-            existing: existing.iter().find(is_same),
-            priority_class: &priority,
-            new_id: &binding_id,
-            clusters: &self.world.clusters,
-            scheduler_name: DEFAULT_SCHEDULER,
-            options: Options::default(),
-        });
-        match bound {
-            Ok(bound) => {
-                match &bound.decision {
-                    Ok(decision) => self.note_decision(preview, decision),
-                    Err(why) => self.note(preview, Stage::Schedule, None, "NotOurs", why.to_string()),
-                }
-                Some(bound.binding)
-            }
+        let bound = match self.bind(policy, existing, demand.as_ref()) {
+            Ok(bound) => bound,
             Err(error) => {
                 self.note(preview, Stage::Schedule, None, error.reason(), error.to_string());
-                None
+                return None;
             }
+        };
+        match &bound.decision {
+            Ok(decision) => self.note_decision(preview, decision),
+            Err(why) => self.note(preview, Stage::Schedule, None, "NotOurs", why.to_string()),
         }
+        Some(bound.binding)
+    }
+
+    fn bind<B: Binding>(self, policy: &Policy, existing: &[B], demand: Option<&Demand>) -> Result<Bound<'a, B>, BindError> {
+        let (world, template) = (self.world, self.template);
+        let name = names::binding_name(template.kind(), template.name());
+        let is_same = |binding: &&B| binding.name() == name && binding.namespace() == template.namespace();
+        let policy_id = derived_id(policy.name.kind(), policy.name.namespace.as_deref(), &policy.name.name);
+        bind::bind(&bind::Input {
+            template,
+            policy: Claimant { id: if policy.id.is_empty() { &policy_id } else { &policy.id }, ..policy.claimant() },
+            demand,
+            existing: existing.iter().find(is_same),
+            priority_class: &|class| world.priorities.get(class).copied(),
+            new_id: &|| derived_id(B::SCOPE.kind(), template.namespace(), &name),
+            clusters: &world.clusters,
+            scheduler_name: DEFAULT_SCHEDULER,
+            options: Options::default(),
+        })
     }
 
     fn works<B: Binding>(self, binding: &B, preview: &mut Preview) {
@@ -173,15 +174,31 @@ impl Way<'_> {
             overrides: &overrides,
             cluster: &|name| self.world.clusters.iter().find(|cluster| cluster.name() == name),
             work_id: &|cluster| derived_id("Work", Some(cluster), binding.id()),
+            serves: &|_| false,
             interpreter: self.interpreter,
         });
         for Rendered { cluster, work } in rendered {
             match work {
-                Ok(work) => preview.works.push(work),
+                Ok(work) => {
+                    self.note_overrides(preview, &cluster, &work);
+                    preview.works.push(work);
+                }
                 Err(error) => {
                     let stage = if matches!(error, RenderError::Override { .. }) { Stage::Override } else { Stage::Render };
                     self.note(preview, stage, Some(cluster), error.reason(), error.to_string());
                 }
+            }
+        }
+    }
+
+    /// A Work notes which override policies changed it.
+    fn note_overrides(self, preview: &mut Preview, cluster: &str, work: &Work) {
+        let kinds = [(labels::APPLIED_CLUSTER_OVERRIDES, "ClusterOverridePolicy"), (labels::APPLIED_OVERRIDES, "OverridePolicy")];
+        for (key, kind) in kinds {
+            let noted = work.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
+            let applied: Vec<Value> = noted.and_then(|noted| serde_json::from_str(noted).ok()).unwrap_or_default();
+            for policy in applied.iter().filter_map(|applied| applied["policyName"].as_str()) {
+                self.note(preview, Stage::Override, Some(cluster.to_owned()), "Overridden", format!("changed by {kind} {policy}"));
             }
         }
     }

@@ -5,18 +5,17 @@
 
 mod completions;
 pub mod manifest;
-mod overrides_seam;
 pub mod prune;
 
 use crate::binding::{Binding, Scope};
+use crate::overrides;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::interpretation::{HookError, Interpreter};
-use flotilla_api::object::Object;
+use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_api::policy::{ClusterOverridePolicy, ConflictResolution, OverridePolicy, PurgeMode, ReplicaSchedulingType};
 use flotilla_api::work::{ResourceBindingSpec, TargetCluster, Work, WorkSpec, WorkloadTemplate};
 use flotilla_api::{labels, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use overrides_seam as overrides;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the Works of a binding are made of.
@@ -29,6 +28,8 @@ pub struct Input<'a, B> {
     pub cluster_overrides: &'a [&'a ClusterOverridePolicy],
     /// The OverridePolicies of the template's namespace.
     pub overrides: &'a [&'a OverridePolicy],
+    /// Whether the control plane serves a kind; see [`crate::matching::Context::serves`].
+    pub serves: &'a dyn Fn(&GroupVersionKind) -> bool,
     /// A cluster by name.
     pub cluster: &'a dyn Fn(&str) -> Option<&'a Cluster>,
     /// The permanent id of the Work in a cluster: that of the Work which is there, else a new one.
@@ -179,11 +180,11 @@ fn work<B: Binding>(input: &Input<'_, B>, targets: &[TargetCluster], target: &Ta
         completions::divide(&mut manifest, template.uid(), targets, &target.name);
     }
     // 2. What override policies change, last of all.
-    let applied = overrides::apply(&mut manifest, cluster, input.cluster_overrides, input.overrides);
+    let applied = overrides::apply(&mut manifest, cluster, input.cluster_overrides, input.overrides, input.serves);
     let applied = applied.map_err(|source| RenderError::Override { template: template.display(), source })?;
     // 3. What leads back to the control plane.
     let mut work = Work { metadata: work_metadata(input, target), ..Work::default() };
-    work.metadata.annotations.get_or_insert_default().extend(applied);
+    work.metadata.annotations.get_or_insert_default().extend(applied.annotations());
     mark(&mut manifest, input, &work.metadata);
     manifest::seal(&mut manifest, work.metadata.labels.as_ref().map_or("", |labels| &labels[labels::WORK_ID]));
     work.spec = WorkSpec {
