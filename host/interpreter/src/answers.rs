@@ -9,6 +9,7 @@ use crate::pointer::Pointer;
 use crate::projection::Fields;
 use crate::selector;
 use flotilla_api::interpretation::{ErrorClass, Health};
+use flotilla_api::quantity::{Amount, QuantityError};
 use flotilla_api::work::{DependentObjectReference, ReplicaRequirements};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -104,9 +105,21 @@ fn needs(answer: types::Requirements) -> Result<Needs, Refused> {
         types::Requirements::None => Needs::Nothing,
         types::Requirements::PodTemplate(field) => Needs::PodTemplate(pointer(&field)?),
         types::Requirements::Explicit(text) => {
-            Needs::Explicit(serde_json::from_str(&text).map_err(|why| bad(format!("the requirements are no ReplicaRequirements: {why}")))?)
+            let wrong = |why: String| bad(format!("the requirements are no ReplicaRequirements: {why}"));
+            let mut requirements: Value = serde_json::from_str(&text).map_err(|why| wrong(why.to_string()))?;
+            spell_quantities(&mut requirements).map_err(|why| wrong(why.to_string()))?;
+            Needs::Explicit(serde_json::from_value(requirements).map_err(|why| wrong(why.to_string()))?)
         }
     })
+}
+
+/// Quantities may be numbers, as Kubernetes reads them; they are kept as it writes them.
+fn spell_quantities(requirements: &mut Value) -> Result<(), QuantityError> {
+    let request = requirements.get_mut("resourceRequest").and_then(Value::as_object_mut);
+    for quantity in request.into_iter().flat_map(serde_json::Map::values_mut) {
+        *quantity = Value::String(Amount::from_json(quantity)?.to_string());
+    }
+    Ok(())
 }
 
 fn pointer(field: &str) -> Result<Pointer, Refused> {

@@ -101,6 +101,17 @@ impl Chain {
         Self { handing, memo: Arc::new(Memo::default()), ..self.clone() }
     }
 
+    /// The same chain with another plugin in the place of one.
+    pub(crate) fn with_instead(&self, old: &Arc<Plugin>, new: Arc<Plugin>) -> Self {
+        let mut chain = self.clone();
+        for entry in [&mut chain.loaded, &mut chain.built_in].into_iter().flat_map(Kinds::values_mut).flatten() {
+            if entry.plugin().is_some_and(|plugin| Arc::ptr_eq(plugin, old)) {
+                *entry = Entry::Plugin(Arc::clone(&new));
+            }
+        }
+        chain
+    }
+
     /// All plugins, loaded ones first, each once.
     pub fn plugins(&self) -> Vec<Arc<Plugin>> {
         let mut plugins: Vec<Arc<Plugin>> = Vec::new();

@@ -9,7 +9,9 @@ pub mod batch;
 #[cfg(feature = "built-in")]
 pub mod built_in;
 pub mod cache;
+pub mod cases;
 pub mod changes;
+pub mod config_map;
 pub mod layers;
 pub mod manifest;
 pub mod memo;
@@ -19,13 +21,17 @@ pub mod plugin;
 pub mod pointer;
 pub mod projection;
 pub mod runtime;
+pub mod store;
 
 mod answers;
 mod chain;
 mod contract;
+mod declare;
+mod expect;
 mod kube_functions;
 mod load_error;
 mod selector;
+mod version;
 mod yaml;
 
 pub use chain::Changes;
@@ -33,3 +39,4 @@ pub use layers::Chain;
 pub use load_error::{LoadError, LoadReason};
 pub use plugin::Plugin;
 pub use runtime::Runtime;
+pub use store::{LoadOutcome, PluginStore, Source};

@@ -137,6 +137,20 @@ impl Written {
 }
 
 impl WrittenLimits {
+    /// These limits where they are written, and the others as they were. A limit may not be loosened.
+    pub fn tighten(&self, limits: &Limits) -> Result<Limits, String> {
+        let written = self.read()?;
+        let tighter = Limits {
+            deadline: if self.deadline.is_some() { written.deadline } else { limits.deadline },
+            memory: if self.memory.is_some() { written.memory } else { limits.memory },
+            output: if self.output.is_some() { written.output } else { limits.output },
+        };
+        if tighter.deadline > limits.deadline || tighter.memory > limits.memory || tighter.output > limits.output {
+            return Err("`limits` of a case may be tighter than the plugin's, not looser".to_owned());
+        }
+        Ok(tighter)
+    }
+
     /// The limits with defaults for what is not written.
     pub fn read(&self) -> Result<Limits, String> {
         let default = Limits::default();

@@ -1,15 +1,13 @@
 //! From bytes to a plugin: unpack, digest, parse, contract check, compile, declare. Each step can refuse, none runs before the one
 //! that makes it safe.
 
-use crate::contract::{self, InterfaceName, types};
+use crate::contract::{self, InterfaceName};
+use crate::declare::{self, Functions};
 use crate::load_error::{LoadError, LoadReason};
 use crate::manifest::{self, Manifest};
-use crate::memo::Key;
 use crate::metrics::Counters;
-use crate::plugin::{Declaration, Hook, Plugin, last_words};
-use crate::pointer::Pointer;
-use crate::projection::Fields;
-use crate::runtime::{self, Callee, Failure, Runtime};
+use crate::plugin::Plugin;
+use crate::runtime::{self, Callee, Runtime};
 use flotilla_api::interpretation::{Layer, Operation, Origin};
 use flotilla_api::object::GroupVersionKind;
 use serde::Deserialize;
@@ -17,17 +15,17 @@ use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
 use wasmparser::{Parser, Payload};
+use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentExportIndex};
 
 /// Largest component, unpacked.
 pub const COMPONENT_CEILING: usize = 32 << 20;
 /// The custom section in which the SDK writes who a plugin is.
 const SECTION: &str = "flotilla:plugin";
+/// Unit of linear memory in bytes.
+const WASM_PAGE: usize = 64 << 10;
 /// First bytes of a zstd frame.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-/// Most fields that a hook may declare.
-const DECLARED_FIELDS: usize = 4096;
 
 /// An unpacked component with its digest; not yet trusted to be one.
 pub struct Package {
@@ -86,16 +84,18 @@ impl Package {
             let cure = "put a component there, plain or packed with zstd";
             return Err(LoadError::new(LoadReason::BadPayload, format!("this is no WebAssembly; {cure}")));
         }
+        let mut identity = None;
         for payload in Parser::new(0).parse_all(&self.wasm) {
             let payload = payload.map_err(|why| LoadError::new(LoadReason::BadPayload, format!("the component is damaged: {why}")))?;
             if let Payload::CustomSection(section) = payload
                 && section.name() == SECTION
             {
                 let bad = |why| format!("the section `{SECTION}` of the component cannot be read: {why}; rebuild it with this host's SDK");
-                return serde_json::from_slice(section.data()).map(Some).map_err(|why| LoadError::new(LoadReason::BadPayload, bad(why)));
+                let read = serde_json::from_slice(section.data()).map_err(|why| LoadError::new(LoadReason::BadPayload, bad(why)))?;
+                identity.get_or_insert(read);
             }
         }
-        Ok(None)
+        Ok(identity)
     }
 
     /// Compiles the component, asks its hooks what they read and write, and ties all to the manifest.
@@ -109,12 +109,7 @@ impl Package {
         let origin = Origin { layer, plugin: who.name, version: who.version, digest: self.digest.clone() };
         let settings = manifest.settings.to_string();
         let callee = Callee { origin: Arc::new(origin), settings: settings.as_str().into(), limits: manifest.limits, instance };
-        let mut hooks = [const { None }; 8];
-        for (operation, [declare, function]) in functions {
-            let declared = declare_hook(runtime, &callee, operation, &declare)?;
-            hooks[operation as usize] = Some(hook(operation, function, declared)?);
-        }
-        let seed: Key = Sha256::new().chain_update(&self.digest).chain_update([0]).chain_update(settings).finalize().into();
+        let hooks = declare::hooks(runtime, &callee, &functions)?;
         Ok(Plugin {
             callee,
             hooks,
@@ -122,7 +117,7 @@ impl Package {
             sdk: who.sdk,
             priority: manifest.priority,
             scope: manifest.scope.clone(),
-            seed,
+            seed: declare::seed(&self.digest, &settings),
             counters: Counters::default(),
         })
     }
@@ -194,10 +189,8 @@ fn narrow(name: &str, declared: Vec<GroupVersionKind>, wanted: &[GroupVersionKin
     Ok(if wanted.is_empty() { declared } else { wanted.to_vec() })
 }
 
-type Functions = Vec<(Operation, [ComponentExportIndex; 2])>;
-
 /// The hooks that the component exports and the manifest uses, learned from the component's type.
-fn hooks(runtime: &Runtime, component: &Component, manifest: &Manifest) -> Result<Functions, LoadError> {
+fn hooks(runtime: &Runtime, component: &Component, manifest: &Manifest) -> Result<Vec<Functions>, LoadError> {
     let of = component.component_type();
     let exported = of.exports(runtime.engine()).map(|(name, _)| name);
     let ours: Vec<InterfaceName<'_>> = exported.filter_map(InterfaceName::parse).filter(InterfaceName::is_ours).collect();
@@ -212,7 +205,7 @@ fn hooks(runtime: &Runtime, component: &Component, manifest: &Manifest) -> Resul
         match interface {
             Some(interface) if wanted => {
                 let function = |name| component.get_export_index(Some(&interface), name).ok_or_else(|| lacks(operation, name));
-                found.push((operation, [function("declare")?, function(contract::function(operation))?]));
+                found.push(Functions { operation, declare: function("declare")?, answer: function(contract::function(operation))? });
             }
             None if manifest.hooks.as_ref().is_some_and(|_| wanted) => {
                 let why = format!("`hooks` names `{}`, which the component does not export; remove it from the manifest", operation.hook());
@@ -246,14 +239,12 @@ fn link(runtime: &Runtime, component: &Component, manifest: &Manifest) -> Result
     for (name, import) in component.component_type().imports(engine) {
         check_import(engine, name, &import.ty)?;
     }
-    if let Some(memory) = component.resources_required().and_then(|needs| needs.max_initial_memory_size)
-        && memory > manifest.limits.memory as u64
-    {
-        let (needs, has) = (runtime::bytes(memory as usize), runtime::bytes(manifest.limits.memory));
-        return Err(LoadError::new(
-            LoadReason::TooLarge,
-            format!("the component starts with {needs} of memory, its limit is {has}; raise `limits.memory`"),
-        ));
+    let pages = component.resources_required().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0);
+    let memory = usize::try_from(pages).unwrap_or(usize::MAX).saturating_mul(WASM_PAGE);
+    if memory > manifest.limits.memory {
+        let (needs, has) = (runtime::bytes(memory), runtime::bytes(manifest.limits.memory));
+        let why = format!("the component starts with {needs} of memory, its limit is {has}; raise `limits.memory`");
+        return Err(LoadError::new(LoadReason::TooLarge, why));
     }
     runtime
         .link(component)
@@ -284,66 +275,4 @@ fn check_import(engine: &wasmtime::Engine, name: &str, import: &ComponentItem) -
         }
         None => Ok(()),
     }
-}
-
-/// Asks a hook what it reads and writes. A component that fails with its settings but not without them has bad settings.
-fn declare_hook(
-    runtime: &Runtime,
-    callee: &Callee,
-    operation: Operation,
-    declare: &ComponentExportIndex,
-) -> Result<Declaration, LoadError> {
-    let ask = |callee: &Callee| runtime.call::<(), (types::Declaration,)>(callee, operation, declare, ());
-    match ask(callee) {
-        Ok(done) => {
-            let types::Declaration { reads, observed, writes } = done.answer.0;
-            Ok(Declaration { reads, observed, writes })
-        }
-        Err(failure) => {
-            let without = Callee { settings: "{}".into(), ..callee.clone() };
-            let settings = *callee.settings != *"{}" && ask(&without).is_ok();
-            Err(declare_failed(operation, &failure, settings))
-        }
-    }
-}
-
-fn declare_failed(operation: Operation, failure: &Failure, settings: bool) -> LoadError {
-    let (hook, said) = (operation.hook(), last_words(&failure.log));
-    match settings {
-        true => LoadError::new(
-            LoadReason::BadSettings,
-            format!("hook `{hook}` does not accept the settings: {}{said}; correct `settings`", failure.detail),
-        ),
-        false => LoadError::new(LoadReason::DeclareFailed, format!("`declare` of hook `{hook}` {}{said}; mend the plugin", failure.detail)),
-    }
-}
-
-/// Compiles a declaration and refuses one that cannot be meant.
-fn hook(operation: Operation, function: ComponentExportIndex, declared: Declaration) -> Result<Hook, LoadError> {
-    let name = operation.hook();
-    let wrong = |why: String| LoadError::new(LoadReason::DeclareFailed, format!("`declare` of hook `{name}`: {why}; mend the plugin"));
-    let compile = |fields: &[String]| -> Result<(Fields, Vec<Pointer>), LoadError> {
-        if fields.len() > DECLARED_FIELDS {
-            return Err(wrong(format!("{} fields are too many, {DECLARED_FIELDS} are allowed", fields.len())));
-        }
-        let pointers =
-            fields.iter().map(|field| Pointer::parse(field)).collect::<Result<Vec<_>, _>>().map_err(|why| wrong(why.to_string()))?;
-        Ok((Fields::compile(&pointers), pointers))
-    };
-    let ((reads, _), (observed, _), (writes, written)) =
-        (compile(&declared.reads)?, compile(&declared.observed)?, compile(&declared.writes)?);
-    if operation != Operation::Retain && !observed.is_empty() {
-        return Err(wrong("`observed` is for `retention` only".to_owned()));
-    }
-    match operation {
-        Operation::ReviseReplica | Operation::Retain => {}
-        Operation::AggregateStatus => {
-            if let Some(field) = written.iter().find(|field| field.segments().next() != Some("status")) {
-                return Err(wrong(format!("`writes` has `{field}`, an aggregation may change `/status` only")));
-            }
-        }
-        _ if !writes.is_empty() => return Err(wrong("`writes` is for hooks that change an object".to_owned())),
-        _ => {}
-    }
-    Ok(Hook { function, declared, reads, observed, writes })
 }

@@ -5,17 +5,17 @@
 
 use crate::answers::{self, Given, Refused};
 use crate::contract::types;
+use crate::declare::Functions;
 use crate::manifest::Scope;
 use crate::memo::{Key, Memo, Question};
 use crate::metrics::Counters;
 use crate::projection::Fields;
-use crate::runtime::{Callee, Done, Failure, Limits, LogLine, Runtime};
+use crate::runtime::{Callee, Done, Failure, Limits, Runtime};
 use flotilla_api::interpretation::{ErrorClass, HookError, Operation, Origin};
 use flotilla_api::object::{GroupVersionKind, Object};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
-use wasmtime::component::ComponentExportIndex;
 
 /// What a hook said at load that it reads and writes, as JSON pointers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,7 +30,7 @@ pub struct Declaration {
 
 /// One hook, ready to be called.
 pub(crate) struct Hook {
-    pub function: ComponentExportIndex,
+    pub functions: Functions,
     pub declared: Declaration,
     pub reads: Fields,
     pub observed: Fields,
@@ -83,7 +83,8 @@ enum Argument {
     Items(Option<String>),
 }
 
-type Answered<T> = (Result<T, types::HookError>,);
+/// What the answering function of a hook returns.
+pub(crate) type Answered<T> = (Result<T, types::HookError>,);
 
 impl Plugin {
     /// Who it is.
@@ -205,7 +206,7 @@ impl Plugin {
         hook: &Hook,
         arguments: &Arguments,
     ) -> Result<Done<Result<Given, Refused>>, Failure> {
-        let (callee, function) = (&self.callee, &hook.function);
+        let (callee, function) = (&self.callee, &hook.functions.answer);
         let first = arguments.first.as_str();
         match (operation, &arguments.second) {
             (Operation::InterpretReplica, _) => {
@@ -250,7 +251,7 @@ impl Plugin {
     where
         P: wasmtime::component::ComponentNamedList + wasmtime::component::Lower,
     {
-        runtime.call(&self.callee, operation, &hook.function, parameters)
+        runtime.call(&self.callee, operation, &hook.functions.answer, parameters)
     }
 }
 
@@ -292,10 +293,4 @@ impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
         Self { class: failure.class, detail: failure.detail }
     }
-}
-
-/// What a plugin logged at `error` level, for messages about why it failed.
-pub(crate) fn last_words(log: &[LogLine]) -> String {
-    let said = log.iter().rev().find(|line| line.level == "error");
-    said.map_or_else(String::new, |line| format!(", saying `{}`", line.text))
 }

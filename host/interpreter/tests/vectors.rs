@@ -15,16 +15,26 @@ fn cases() -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a case in JSON")).collect()
 }
 
-/// Ids in backticks of the documented deviations, as patterns; see the comment there.
-fn deviations() -> Vec<String> {
-    let path = support::root().join("docs/compatibility.md");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let quoted = text.split('`').skip(1).step_by(2);
-    quoted.filter(|id| id.matches('/').count() == 2 && !id.contains(char::is_whitespace)).map(str::to_owned).collect()
-}
+/// Where Karmada is wrong and we are not: numbers that wrap or lose digits, states that are negative or of another type, fields that are
+/// refused though nobody needs them, and no dependencies told as an error. `docs/compatibility.md` gives the reasons one by one.
+const DEVIATIONS: [&str; 13] = [
+    "*/InterpretReplica/replicas-over32",
+    "*/InterpretReplica/replicas-over53",
+    "*/InterpretReplica/replicas-negative",
+    "*/AggregateStatus/num-overflow",
+    "*/AggregateStatus/*old-status*",
+    "*/InterpretStatus/num-over53",
+    "deploy/InterpretHealth/num-string",
+    "deploy/InterpretHealth/conds-string",
+    "cloneset/ReviseReplica/big-numbers",
+    "cloneset/AggregateStatus/status-*",
+    "cloneset/InterpretStatus/string",
+    "cloneset/InterpretStatus/list",
+    "cloneset/InterpretDependency/*",
+];
 
-fn is_listed(id: &str, deviations: &[String]) -> bool {
-    deviations.iter().any(|pattern| {
+fn is_listed(id: &str) -> bool {
+    DEVIATIONS.iter().any(|pattern| {
         let (mut id, mut first) = (id, true);
         pattern.split('*').all(|part| {
             let found = if first { id.starts_with(part).then_some(0) } else { id.find(part) };
@@ -48,7 +58,6 @@ fn is_ours(chain: &Chain, case: &Value) -> bool {
 #[test]
 fn the_built_in_plugins_answer_as_karmada_does() {
     let chain = Chain::new(support::runtime(), support::built_in());
-    let deviations = deviations();
     let only = std::env::var("CASES").unwrap_or_default();
     let (mut failed, mut passed, mut listed) = (Vec::new(), 0, 0);
     for case in cases().iter().filter(|case| is_ours(&chain, case)) {
@@ -59,7 +68,7 @@ fn the_built_in_plugins_answer_as_karmada_does() {
         let answer = batch::answer(&chain, &case["in"].to_string());
         match support::compare::judge(case, &answer) {
             Ok(()) => passed += 1,
-            Err(_) if is_listed(id, &deviations) => listed += 1,
+            Err(_) if is_listed(id) => listed += 1,
             Err(why) => failed.push(format!("{id}: {why}")),
         }
     }

@@ -162,6 +162,19 @@ impl Runtime {
         }
     }
 
+    /// Whether a function of the component has this type.
+    pub(crate) fn check<P, R>(&self, callee: &Callee, operation: Operation, function: &ComponentExportIndex) -> Result<(), String>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + 'static,
+    {
+        let _permit = self.permits.acquire();
+        let _running = self.ticker.running();
+        let mut store = self.store(callee, operation);
+        let instance = callee.instance.instantiate(&mut store).map_err(|why| why.root_cause().to_string())?;
+        instance.get_typed_func::<P, R>(&mut store, function).map(drop).map_err(|why| format!("{why:#}"))
+    }
+
     fn store(&self, callee: &Callee, operation: Operation) -> Store<Call> {
         let call = Call {
             origin: Arc::clone(&callee.origin),
@@ -190,7 +203,10 @@ fn classify(error: &wasmtime::Error, limits: &Limits) -> Failure {
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) => failure(ErrorClass::Deadline, format!("passed its {:?} deadline", limits.deadline)),
-        Some(trap) => failure(ErrorClass::Trap, format!("trapped: {trap}{}", frames(error))),
+        Some(trap) => {
+            let trap = trap.to_string();
+            failure(ErrorClass::Trap, format!("trapped: {}{}", trap.trim_start_matches("wasm trap: "), frames(error)))
+        }
         None if error.downcast_ref::<wasi::Exited>().is_some() => failure(ErrorClass::Trap, "ended itself".to_owned()),
         None => failure(ErrorClass::BadOutput, format!("gave an answer that cannot be read: {}", error.root_cause())),
     }

@@ -1,7 +1,7 @@
 //! What several test files need: components made of text, plugins made of components, chains made of plugins.
 //!
 //! A `.wat` file is a core module with a header of comments: its first line says what must come out, `;; world:` lines name the
-//! worlds of the contract that it implements, and `;; no section` leaves out who it is.
+//! worlds of the contract that it implements, `;; wit:` and `;; import:` what else it imports.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod compare;
@@ -83,28 +83,30 @@ pub fn component(file: &str) -> Vec<u8> {
     component_of(&text(file), &identity)
 }
 
-/// A component of text, with an identity section.
+/// A component of text, with an identity section unless that is empty.
 pub fn component_of(text: &str, identity: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).expect("text wasm");
     let header = |key: &str| -> Vec<String> {
         text.lines().filter_map(|line| line.strip_prefix(&format!(";; {key}: "))).map(str::to_owned).collect()
     };
-    let (resolve, world) = world(&header("world"), &header("import"));
+    let (resolve, world) = world(&header("world"), &header("import"), &header("wit"));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("the world fits");
-    if !text.contains(";; no section") {
+    if !identity.is_empty() {
         custom_section(&mut module, "flotilla:plugin", identity.as_bytes());
     }
     ComponentEncoder::default().module(&module).expect("a module").validate(true).encode().expect("a component")
 }
 
 /// A world of the contract's worlds and, for plugins that import what they should not, further imports.
-fn world(worlds: &[String], imports: &[String]) -> (Resolve, wit_parser::WorldId) {
+fn world(worlds: &[String], imports: &[String], packages: &[String]) -> (Resolve, wit_parser::WorldId) {
     let mut resolve = Resolve::default();
     let contract = resolve.push_dir(root().join("sdk/wit/v1")).expect("the contract").0;
     let version = resolve.packages[contract].name.version.clone().expect("the contract has a version");
     let include: String = worlds.iter().map(|world| format!("include flotilla:interpreter/{world}@{version};")).collect();
     let import: String = imports.iter().map(|import| format!("import {import};")).collect();
-    let package = resolve.push_str("world.wit", &format!("package tests:world; world w {{ {include} {import} }}")).expect("a world");
+    let package = resolve
+        .push_str("world.wit", &format!("package tests:plugin; {} world w {{ {include} {import} }}", packages.concat()))
+        .expect("a world");
     let world = resolve.select_world(&[package], Some("w")).expect("the world");
     (resolve, world)
 }

@@ -1,0 +1,10 @@
+;; is an aggregation that would write the spec: loading must give DeclareFailed
+;; world: aggregation-plugin
+(module
+  (memory (export "memory") 2)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+  (data (i32.const 16) "\40\00\00\00\05\00\00\00")
+  (data (i32.const 32) "\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\10\00\00\00\01\00\00\00")
+  (data (i32.const 64) "/spec")
+  (func (export "flotilla:interpreter/aggregation@1.0.0#declare") (result i32) (i32.const 32))
+  (func (export "flotilla:interpreter/aggregation@1.0.0#aggregate") (param i32 i32 i32 i32 i32) (result i32) (i32.const 128)))

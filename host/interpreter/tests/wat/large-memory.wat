@@ -1,0 +1,7 @@
+;; begins with 64 MiB of memory: loading must give TooLarge
+;; world: health-plugin
+(module
+  (memory (export "memory") 1024)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+  (func (export "flotilla:interpreter/health@1.0.0#declare") (result i32) (i32.const 32))
+  (func (export "flotilla:interpreter/health@1.0.0#assess") (param i32 i32) (result i32) (i32.const 128)))
