@@ -1,7 +1,7 @@
 //! The decisions of Flotilla: which policy, which clusters, how many, what text.
 //!
-//! Start at [`bind::bind`] and follow the arrows of `ARCHITECTURE.md`; each module is one arrow. Nothing here reads a clock, a socket
-//! or a global: equal inputs give equal outputs, byte for byte.
+//! Start at [`matching::decide`] and [`bind::bind`], and follow the arrows of `ARCHITECTURE.md`; each module is one arrow. Nothing here
+//! reads a clock, a socket or a global: equal inputs give equal outputs, byte for byte.
 #![forbid(unsafe_code)]
 
 pub mod affinity; // cluster × affinity → whether it is meant

@@ -74,6 +74,20 @@ fn each_cluster_that_is_left_out_has_a_reason() {
 }
 
 #[test]
+fn a_decision_reads_as_text() {
+    let (binding, clusters) =
+        (binding("{placement: {clusterAffinity: {exclude: [m4]}}, clusters: [{name: m1, replicas: 1}]}"), clusters(CLUSTERS));
+    let decision = schedule(&binding, &clusters[..2], Options::default());
+    assert_eq!(
+        flotilla_core::explain::scheduling(&decision),
+        "scheduled: the placement changed
+  chosen    m1  2 replicas
+  left out  m2  untolerated taint `maintenance=yes:NoSchedule`
+"
+    );
+}
+
+#[test]
 fn what_runs_stays_when_its_cluster_gets_a_taint_or_loses_an_api() {
     check("{placement: {}, clusters: [{name: m2, replicas: 2}, {name: m3, replicas: 2}]}", CLUSTERS, "scheduled m1:2 m2:2 m3:2");
 }

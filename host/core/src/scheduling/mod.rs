@@ -67,9 +67,6 @@ pub enum Failure {
         /// How many were left out for which reason.
         reasons: String,
     },
-    /// The clusters that fit have no room.
-    #[error("{0}")]
-    Unschedulable(String),
     /// The placement makes no sense.
     #[error("{0}")]
     SchedulerError(String),
@@ -88,7 +85,6 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NoClusterFit { .. } => "NoClusterFit",
-            Self::Unschedulable(_) => "Unschedulable",
             Self::SchedulerError(_) => "SchedulerError",
             Self::Unsupported { .. } => "Unsupported",
         }
