@@ -4,6 +4,7 @@
 //! reads a clock, a socket or a global: equal inputs give equal outputs, byte for byte.
 #![forbid(unsafe_code)]
 
+pub mod admission; // policy as it comes in → as it is stored, or why not
 pub mod affinity; // cluster × affinity → whether it is meant
 pub mod apply; // manifest × member object → what to ask of the member
 pub mod bind; // template × policy × answers → binding, clusters included
