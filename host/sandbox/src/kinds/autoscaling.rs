@@ -1,8 +1,7 @@
 //! HorizontalPodAutoscalers: stored as `v2`, served as `v2` and `v1`.
 
 use super::Behaviour;
-use super::quantity::canonicalize;
-use super::reach::{each, fill, given, inner, int, list, present, set, text};
+use super::reach::{fill, given, inner, int, list, present, set, text};
 use super::refusal::{invalid, required};
 use super::tidy::tidy;
 use crate::status::FieldError;
@@ -20,7 +19,6 @@ impl Behaviour for HorizontalPodAutoscalers {
             let target = json!({"type": "Utilization", "averageUtilization": 80});
             set(spec, "metrics", json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]));
         }
-        each(spec, "/metrics").for_each(metric);
         if let Some(behavior) = given(spec, "behavior") {
             scaling_rules(behavior);
         }
@@ -54,17 +52,6 @@ impl Behaviour for HorizontalPodAutoscalers {
             }
         }
         errors
-    }
-}
-
-/// Targets are quantities in canonical form.
-fn metric(metric: &mut Value) {
-    for source in ["resource", "containerResource", "pods", "object", "external"] {
-        for field in ["value", "averageValue"] {
-            if let Some(amount) = metric.pointer_mut(&format!("/{source}/target/{field}")) {
-                canonicalize(amount);
-            }
-        }
     }
 }
 

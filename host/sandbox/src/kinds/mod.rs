@@ -13,7 +13,6 @@ mod networking;
 mod pod_spec;
 mod pods;
 mod policy;
-pub mod quantity;
 mod rbac;
 mod reach;
 mod refusal;

@@ -2,11 +2,11 @@
 
 use super::Behaviour;
 use super::pod_spec::{self, defaults, validation};
-use super::quantity::Quantity;
 use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
 use super::refusal::{forbidden, required};
 use super::tidy::tidy;
 use crate::status::FieldError;
+use flotilla_api::quantity::Amount;
 use serde_json::{Value, json};
 
 /// Pods.
@@ -200,7 +200,7 @@ pub(super) fn qos_class(pod: &Value) -> &'static str {
     let containers: Vec<&Value> = ["/spec/initContainers", "/spec/containers"].iter().flat_map(|pointer| list(pod, pointer)).collect();
     let amount = |container: &Value, list: &str, resource: &str| {
         let amount = container.pointer(&format!("/resources/{list}/{resource}"))?;
-        Quantity::read(amount).filter(|quantity| quantity.nano > 0)
+        Amount::from_json(amount).ok().filter(|amount| *amount > Amount::ZERO)
     };
     let asks_for = |container: &Value, resource: &str| {
         amount(container, "requests", resource).or_else(|| amount(container, "limits", resource)).is_some()

@@ -1,11 +1,11 @@
 //! PersistentVolumes and claims of them.
 
 use crate::kinds::Behaviour;
-use crate::kinds::quantity::{Quantity, canonicalize_all};
 use crate::kinds::reach::{fill, fill_zero, given, inner, list, present, remove, set, text};
 use crate::kinds::refusal::{forbidden, invalid, not_supported, one_of, required};
 use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
+use flotilla_api::quantity::Amount;
 use serde_json::Value;
 
 /// PersistentVolumeClaims.
@@ -27,7 +27,7 @@ impl Behaviour for PersistentVolumeClaims {
         errors.extend(access_modes(spec));
         match present(spec, "/resources/requests/storage") {
             None => errors.push(required("spec.resources[storage]", "")),
-            Some(size) if Quantity::read(size).is_some_and(|size| size.nano <= 0) => {
+            Some(size) if Amount::from_json(size).is_ok_and(|size| size <= Amount::ZERO) => {
                 errors.push(invalid("spec.resources[storage]", size, "must be greater than zero"));
             }
             Some(_) => {}
@@ -73,7 +73,7 @@ fn fixed(claim: &Value, old: &Value) -> Value {
 }
 
 fn shrinks(new: &Value, old: &Value) -> Option<FieldError> {
-    let size = |claim: &Value, pointer: &str| claim.pointer(pointer).and_then(Quantity::read);
+    let size = |claim: &Value, pointer: &str| claim.pointer(pointer).and_then(|size| Amount::from_json(size).ok());
     let (wanted, before) = (size(new, "/spec/resources/requests/storage")?, size(old, "/spec/resources/requests/storage")?);
     let is_too_small = wanted < before && size(old, "/status/capacity/storage").is_none_or(|capacity| wanted < capacity);
     is_too_small.then(|| forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"))
@@ -82,9 +82,7 @@ fn shrinks(new: &Value, old: &Value) -> Option<FieldError> {
 /// Defaults of a claim's spec, in claims and in their templates.
 pub(in crate::kinds) fn claim_spec(spec: &mut Value) {
     fill(spec, "volumeMode", "Filesystem");
-    let resources = inner(spec, "resources");
-    canonicalize_all(resources.get_mut("requests"));
-    canonicalize_all(resources.get_mut("limits"));
+    inner(spec, "resources");
     mirror_data_source(spec);
 }
 
@@ -106,7 +104,6 @@ impl Behaviour for PersistentVolumes {
         let spec = inner(object, "spec");
         fill_zero(spec, "persistentVolumeReclaimPolicy", "Retain");
         fill(spec, "volumeMode", "Filesystem");
-        canonicalize_all(spec.get_mut("capacity"));
         if let Some(host_path) = given(spec, "hostPath") {
             fill(host_path, "type", "");
         }

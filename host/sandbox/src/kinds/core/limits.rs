@@ -1,7 +1,6 @@
 //! LimitRanges and ResourceQuotas.
 
 use crate::kinds::Behaviour;
-use crate::kinds::quantity::canonicalize_all;
 use crate::kinds::reach::{each, fill, inner};
 use crate::kinds::tidy::tidy;
 use serde_json::Value;
@@ -13,9 +12,6 @@ impl Behaviour for LimitRanges {
     fn default(&self, object: &mut Value) {
         tidy(object);
         for item in each(object, "/spec/limits") {
-            for list in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
-                canonicalize_all(item.get_mut(list));
-            }
             if item.get("type").is_some_and(|kind| kind == "Container") {
                 fill_from(item, "default", "max");
                 fill_from(item, "defaultRequest", "default");
@@ -41,10 +37,7 @@ pub(in crate::kinds) struct ResourceQuotas;
 impl Behaviour for ResourceQuotas {
     fn default(&self, object: &mut Value) {
         tidy(object);
-        canonicalize_all(inner(object, "spec").get_mut("hard"));
-        let status = inner(object, "status");
-        canonicalize_all(status.get_mut("hard"));
-        canonicalize_all(status.get_mut("used"));
+        inner(object, "status");
     }
 }
 
@@ -55,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_containers_defaults_follow_its_limits() {
-        let mut range = json!({"spec": {"limits": [{"type": "Container", "max": {"cpu": "2000m"}, "min": {"memory": "64Mi"}}]}});
+        let mut range = json!({"spec": {"limits": [{"type": "Container", "max": {"cpu": "2"}, "min": {"memory": "64Mi"}}]}});
         LimitRanges.default(&mut range);
         let item = &range["spec"]["limits"][0];
         assert_eq!(item["default"], json!({"cpu": "2"}));

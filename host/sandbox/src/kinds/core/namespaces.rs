@@ -2,7 +2,6 @@
 
 use crate::kinds::Behaviour;
 use crate::kinds::metadata::NameRule;
-use crate::kinds::quantity::canonicalize_all;
 use crate::kinds::reach::{fill, fill_zero, inner, remove, set, text};
 use crate::kinds::tidy::tidy;
 use serde_json::{Value, json};
@@ -74,8 +73,6 @@ impl Behaviour for Nodes {
         tidy(object);
         inner(object, "spec");
         let status = inner(object, "status");
-        canonicalize_all(status.get_mut("capacity"));
-        canonicalize_all(status.get_mut("allocatable"));
         if let Some(capacity) = status.get("capacity").cloned() {
             fill(status, "allocatable", capacity);
         }

@@ -1,12 +1,12 @@
 //! Errors of the containers of a PodSpec.
 
 use super::defaults::CONTAINER_LISTS;
-use crate::kinds::quantity::Quantity;
 use crate::kinds::reach::{entries, list, present, text};
 use crate::kinds::refusal::{NEGATIVE, duplicate, each_invalid, forbidden, invalid, invalid_text, negative, not_found, not_supported};
 use crate::kinds::refusal::{one_of, required};
 use crate::kinds::syntax;
 use crate::status::FieldError;
+use flotilla_api::quantity::Amount;
 use serde_json::Value;
 
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
@@ -170,11 +170,11 @@ fn resources(resources: &Value, path: &str) -> Vec<FieldError> {
         for (name, amount) in entries(resources, &format!("/{field}")) {
             let at = format!("{path}.{field}[{name}]");
             errors.extend(each_invalid(&at, name, resource_name(name)));
-            let Some(quantity) = Quantity::read(amount) else { continue };
-            if quantity.nano < 0 {
+            let Ok(quantity) = Amount::from_json(amount) else { continue };
+            if quantity.is_negative() {
                 errors.push(invalid(&at, amount, NEGATIVE));
             }
-            let limit = resources.get("limits").and_then(|limits| limits.get(name)).and_then(Quantity::read);
+            let limit = resources.get("limits").and_then(|limits| limits.get(name)).and_then(|limit| Amount::from_json(limit).ok());
             let Some(limit) = limit.filter(|_| field == "requests") else { continue };
             let can_exceed = matches!(name, "cpu" | "memory" | "ephemeral-storage");
             if can_exceed && quantity > limit {

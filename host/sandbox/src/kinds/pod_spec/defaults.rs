@@ -1,6 +1,5 @@
 //! Defaults of a PodSpec, in pods and in templates (`k8s.io/kubernetes/pkg/apis/core/v1`).
 
-use crate::kinds::quantity::{canonicalize, canonicalize_all};
 use crate::kinds::reach::{each, fill, fill_zero, given, inner, remove, set, text};
 use serde_json::{Value, json};
 
@@ -69,10 +68,6 @@ fn container(container: &mut Value) {
     for port in each(container, "/ports") {
         fill_zero(port, "protocol", "TCP");
     }
-    if let Some(resources) = given(container, "resources") {
-        canonicalize_all(resources.get_mut("requests"));
-        canonicalize_all(resources.get_mut("limits"));
-    }
     for env in each(container, "/env") {
         if let Some(from) = given(env, "valueFrom") {
             references(from);
@@ -140,9 +135,6 @@ fn volume(volume: &mut Value) {
     each(volume, "/projected/sources").for_each(projected);
     if let Some(host_path) = given(volume, "hostPath") {
         fill(host_path, "type", "");
-    }
-    if let Some(limit) = volume.pointer_mut("/emptyDir/sizeLimit") {
-        canonicalize(limit);
     }
     if let Some(image) = given(volume, "image") {
         let policy = pull_policy(text(image, "/reference"));

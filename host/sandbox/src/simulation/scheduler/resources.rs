@@ -1,6 +1,6 @@
 //! Amounts of resources: what pods ask for and nodes have. Exact, in thousandths.
 
-use crate::kinds::quantity;
+use flotilla_api::quantity::Amount;
 use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ pub struct Resources(pub BTreeMap<String, i128>);
 impl Resources {
     /// From a node's or container's list; what is no quantity counts as 0.
     pub fn new(list: Option<&BTreeMap<String, Quantity>>) -> Self {
-        let milli = |text: &Quantity| quantity::Quantity::parse(&text.0).map_or(0, |quantity| quantity.in_milli().nano / 1_000_000);
+        let milli = |text: &Quantity| Amount::try_from(text).map_or(0, |amount| i128::from(amount.milli_value()));
         Self(list.into_iter().flatten().map(|(name, text)| (name.clone(), milli(text))).collect())
     }
 
