@@ -3,7 +3,7 @@
 use super::Behaviour;
 use super::labels;
 use super::reach::{fill, fill_zero, inner, int, present, text};
-use super::refusal::{NEGATIVE, forbidden, immutable, invalid, not_supported, required};
+use super::refusal::{NEGATIVE, forbidden, immutable, invalid, invalid_printed, not_supported, required};
 use super::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::Value;
@@ -26,7 +26,7 @@ impl Behaviour for PodDisruptionBudgets {
         let mut errors = Vec::new();
         let limits = ["minAvailable", "maxUnavailable"];
         if limits.iter().all(|field| spec.get(field).is_some()) {
-            errors.push(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
+            errors.push(invalid_printed("spec", go_budget(spec), "minAvailable and maxUnavailable cannot be both set"));
         }
         for field in limits {
             if let Some(limit) = spec.get(field).filter(|limit| limit.as_i64().is_some_and(|count| count < 0)) {
@@ -38,6 +38,13 @@ impl Behaviour for PodDisruptionBudgets {
         }
         errors
     }
+}
+
+/// A budget as the server's internal type prints.
+fn go_budget(spec: &Value) -> String {
+    let [least, selector, most, policy] =
+        ["minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy"].map(|field| spec.get(field).unwrap_or(&Value::Null));
+    format!(r#"{{"MinAvailable":{least},"Selector":{selector},"MaxUnavailable":{most},"UnhealthyPodEvictionPolicy":{policy}}}"#)
 }
 
 /// PriorityClasses.
@@ -138,7 +145,7 @@ mod tests {
         assert_eq!(
             said(PodDisruptionBudgets.validate(&budget)),
             [
-                "spec: Invalid value: {\"maxUnavailable\":1,\"minAvailable\":-1}: minAvailable and maxUnavailable cannot be both set",
+                "spec: Invalid value: {\"MinAvailable\":-1,\"Selector\":null,\"MaxUnavailable\":1,\"UnhealthyPodEvictionPolicy\":null}: minAvailable and maxUnavailable cannot be both set",
                 "spec.minAvailable: Invalid value: -1: must be greater than or equal to 0",
             ]
         );

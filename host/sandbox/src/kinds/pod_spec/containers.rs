@@ -1,6 +1,5 @@
 //! Errors of the containers of a PodSpec.
 
-use super::defaults::CONTAINER_LISTS;
 use crate::kinds::reach::{entries, list, present, text};
 use crate::kinds::refusal::{NEGATIVE, duplicate, each_invalid, forbidden, invalid, invalid_text, negative, not_found, not_supported};
 use crate::kinds::refusal::{one_of, required};
@@ -21,7 +20,6 @@ pub(super) fn validate(spec: &Value, path: &str) -> Vec<FieldError> {
         errors.push(required(format!("{path}.containers"), ""));
     }
     for field in ["containers", "initContainers", "ephemeralContainers"] {
-        debug_assert!(CONTAINER_LISTS.contains(&field));
         for (index, container) in list(spec, &format!("/{field}")).iter().enumerate() {
             let path = format!("{path}.{field}[{index}]");
             errors.extend(self::container(container, &volumes, &path));
