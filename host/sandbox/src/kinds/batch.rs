@@ -4,7 +4,7 @@ use super::Behaviour;
 use super::labels;
 use super::pod_spec::{self, defaults, validation};
 use super::reach::{fill, fill_zero, flag, inner, present, remove, set, text};
-use super::refusal::{immutable, invalid, invalid_text, negative, not_supported, one_of, required};
+use super::refusal::{immutable, invalid, invalid_json, invalid_text, negative, not_supported, one_of, required};
 use super::schedule;
 use super::tidy::tidy;
 use crate::status::FieldError;
@@ -108,17 +108,18 @@ fn generated_selector(job: &Value) -> Vec<FieldError> {
         return Vec::new();
     }
     let mut errors = Vec::new();
+    let labels = job.pointer("/spec/template/metadata/labels");
     let expected = |labels: [&'static str; 2], value: &str| labels.map(|label| (label, value.to_owned()));
     let (uid, name) = (expected(CONTROLLER_UID, text(job, "/metadata/uid")), expected(JOB_NAME, text(job, "/metadata/name")));
     for (label, value) in uid.into_iter().chain(name) {
-        let path = "spec.template.metadata.labels";
-        match job.pointer("/spec/template/metadata/labels").and_then(|labels| labels.get(label)) {
-            None => errors.push(required(path, &format!("must be '{value}'"))),
-            Some(actual) if actual != &Value::String(value.clone()) => errors.push(invalid(path, actual, format!("must be '{value}'"))),
+        let path = format!("spec.template.metadata.labels[{label}]");
+        let detail = format!("must be '{value}'");
+        match labels.and_then(|labels| labels.get(label)) {
+            None => errors.push(required(path, &detail)),
+            Some(actual) if actual.as_str() != Some(&value) => errors.push(invalid_json(path, labels, detail)),
             Some(_) => {}
         }
     }
-    let labels = job.pointer("/spec/template/metadata/labels");
     if !labels::matches(&job["spec"]["selector"], labels) {
         errors.push(invalid("spec.selector", &job["spec"]["selector"], "`selector` not auto-generated"));
     }
@@ -296,6 +297,17 @@ mod tests {
                 "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_job_cannot_wear_the_labels_of_another() {
+        let labels = json!({"job-name": "other"});
+        let copied = job(
+            json!({"template": {"metadata": {"labels": labels}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "x"}]}}}),
+        );
+        let said = said(Jobs.validate(&copied));
+        assert!(said[0].starts_with("spec.template.metadata.labels[job-name]: Invalid value: {"), "{said:?}");
+        assert!(said[0].ends_with(": must be 'j'"), "{said:?}");
     }
 
     #[test]

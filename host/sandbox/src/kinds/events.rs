@@ -2,7 +2,9 @@
 
 use super::Behaviour;
 use super::reach::{fill, inner, text};
+use super::refusal::invalid_text;
 use super::tidy::tidy;
+use crate::status::FieldError;
 use serde_json::{Map, Value, json};
 
 /// Events.
@@ -20,6 +22,13 @@ impl Behaviour for Events {
         }
         inner(object, "source");
         inner(object, "involvedObject");
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let (of, own) = (text(object, "/involvedObject/namespace"), text(object, "/metadata/namespace"));
+        // Events about what lives in no namespace are in the default one.
+        let fits = if of.is_empty() { matches!(own, "" | "default") } else { of == own };
+        if fits { Vec::new() } else { vec![invalid_text("involvedObject.namespace", of, "does not match event.namespace")] }
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
@@ -79,6 +88,15 @@ fn rename(event: &mut Value, names: impl Iterator<Item = (&'static str, &'static
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_where_its_object_is() {
+        let event = |own: &str, of: &str| json!({"metadata": {"name": "e", "namespace": own}, "involvedObject": {"namespace": of}});
+        assert_eq!(Events.validate(&event("shop", "shop")), []);
+        assert_eq!(Events.validate(&event("default", "")), []);
+        let said = Events.validate(&event("shop", "other"))[0].to_string();
+        assert_eq!(said, "involvedObject.namespace: Invalid value: \"other\": does not match event.namespace");
+    }
 
     #[test]
     fn both_groups_show_the_same_event() {
