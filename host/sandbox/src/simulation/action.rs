@@ -78,6 +78,16 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The kind of object that it is about.
+    pub fn kind(&self) -> &'static Kind {
+        match self {
+            Self::Create { kind, .. } => kind,
+            Self::Patch { target, .. } | Self::Delete { target, .. } | Self::Bind { target, .. } => target.kind,
+        }
+    }
+}
+
 /// Which part of an object a patch writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {

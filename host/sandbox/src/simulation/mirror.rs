@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct Mirror<K> {
     /// Where they are read and written.
     pub kind: &'static Kind,
+    /// Whether decisions have to wait for the first list.
+    pub is_awaited: bool,
     objects: HashMap<Key, Arc<K>>,
     owned: HashMap<String, BTreeSet<Key>>,
     orphans: HashMap<String, BTreeSet<Key>>,
@@ -42,6 +44,7 @@ impl<K: kube::Resource + Clone> Mirror<K> {
     pub fn new(kind: &'static Kind) -> Self {
         Self {
             kind,
+            is_awaited: false,
             objects: HashMap::new(),
             owned: HashMap::new(),
             orphans: HashMap::new(),
@@ -108,6 +111,12 @@ impl<K: kube::Resource + Clone> Mirror<K> {
                 self.remove(&Key::of(object.meta()), object.meta().uid())
             }
         }
+    }
+
+    /// Forgets everything: the kind is no longer served.
+    pub fn clear(&mut self) -> Vec<Change<K>> {
+        let known: Vec<(Key, String)> = self.objects.iter().map(|(key, object)| (key.clone(), object.meta().uid().to_owned())).collect();
+        known.into_iter().flat_map(|(key, uid)| self.remove(&key, &uid)).collect()
     }
 
     fn end_list(&mut self) -> Vec<Change<K>> {

@@ -2,21 +2,28 @@
 //!
 //! Each controller is a pure function of what it sees (`fn reconcile(…) -> Outcome`) and one shell that watches and writes through a
 //! `kube::Client`, so that the kubelet and scheduler drive real API servers too. Reading order: [`shell`] (the loop), [`world`] (what
-//! is seen, and who is woken by what), [`action`] (what may be done), then any controller. What the API server does by itself
+//! is seen), [`routes`] (who is woken by what), [`decide`] (what each controller is shown), [`action`] (what may be done), then any controller. What the API server does by itself
 //! (namespaces, garbage collection, defaults) is not done here.
 
 mod action;
+mod daemonset;
+mod decide;
+mod definitions;
 mod deployment;
 mod events;
+mod job;
 mod kind;
+mod kruise;
 mod kubelet;
 mod mirror;
+mod mirrors;
 mod node;
 mod owners;
 mod pods;
 mod queue;
 mod replicaset;
 mod revisions;
+mod routes;
 #[cfg(test)]
 mod sample;
 mod scheduler;
@@ -26,6 +33,7 @@ mod statefulset;
 mod template;
 #[cfg(test)]
 mod tests;
+mod volumes;
 mod world;
 
 use std::collections::BTreeSet;

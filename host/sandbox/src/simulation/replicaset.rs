@@ -39,7 +39,7 @@ pub fn reconcile(seen: Seen, names: &mut template::Names, now: Timestamp) -> Out
     let old = set.status.clone().unwrap_or_default();
     let mut new = count(set, &active, terminating, now);
     new.conditions = failure_condition(&old, seen.last_error, active.len() < wanted, now);
-    if let Some(patch) = status_patch(&old, &new) {
+    if let Some(patch) = status_patch(&set.status, &new) {
         outcome.actions.push(Action::patch_status(Target::new(&REPLICA_SET, &set.metadata), patch));
     }
     if !set.metadata.is_deleting() {
@@ -174,7 +174,7 @@ spec:
     fn missing_pods_are_made() {
         let (status, changes, outcome) = run(&["a: failed", "b: deleting"], None);
         assert_eq!(changes, ["+web-1-", "+web-1-"]);
-        assert_eq!(status, json!({"terminatingReplicas": 1, "observedGeneration": 3}));
+        assert_eq!(status, json!({"replicas": 0, "terminatingReplicas": 1, "observedGeneration": 3}));
         let event = outcome.actions[1].success.as_ref().unwrap();
         let Request::Create { object, .. } = &outcome.actions[1].request else { panic!("creates") };
         assert_eq!(event.message, format!("Created pod: {}", object["metadata"]["name"].as_str().unwrap()));

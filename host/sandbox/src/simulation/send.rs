@@ -2,17 +2,13 @@
 
 use super::action::{Action, Part, Request, Target};
 use super::events::Event;
-use super::kind::{Key, Kind, POD};
-use super::world::{Kept, World};
+use super::kind::{EVENT, Key, POD};
+use super::mirrors::{Update, doom, learn};
+use super::world::World;
 use futures::future::join_all;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-
-/// A change to what is known.
-pub type Update = Box<dyn FnOnce(&mut World) + Send>;
 
 /// At most this many requests of one outcome are under way at once.
 const AT_ONCE: usize = 16;
@@ -39,7 +35,7 @@ pub struct Failure {
     pub replicating: bool,
 }
 
-/// One action, with what [`World::lists_of`] said of its kind when it was decided.
+/// One action, with what [`Mirrors::lists`](super::mirrors::Mirrors::lists) said of its kind when it was decided.
 pub type Dated = (Action, u64);
 
 /// Sends the actions one after the other; pods are made and deleted, and independent actions sent, several at once, more and more of
@@ -83,12 +79,12 @@ async fn send(client: &Client, manager: &'static str, action: Action, lists: u64
         Err(error) => Err(kube::Error::BuildRequest(kube::core::request::Error::BuildRequest(error))),
     };
     match result {
-        Ok(answer) => (accepted(action.request, answer, lists), action.success, None),
+        Ok(answer) => (accepted(action.request, &answer, lists), action.success, None),
         Err(error) => {
             let failure = failure(&action.request, &error);
             let gone = failure.code == 404 && matches!(action.request, Request::Delete { .. });
             if gone {
-                return (accepted(action.request, String::new(), lists), None, None);
+                return (accepted(action.request, "", lists), None, None);
             }
             let event = action.failure.map(|event| Event { message: format!("{}{}", event.message, failure.message), ..event });
             (refused(action.request), event, Some(failure))
@@ -129,8 +125,10 @@ fn http(request: &Request, manager: &str) -> Result<http::Request<Vec<u8>>, http
 }
 
 fn delete_options(target: &Target, grace: Option<u32>) -> Value {
-    let mut options =
-        json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": target.uid}, "propagationPolicy": "Background"});
+    let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"});
+    if !target.uid.is_empty() {
+        options["preconditions"] = json!({"uid": target.uid});
+    }
     if let Some(grace) = grace {
         options["gracePeriodSeconds"] = json!(grace);
     }
@@ -147,11 +145,11 @@ fn binding(target: &Target, node: &str) -> Value {
 }
 
 /// What a success teaches.
-fn accepted(request: Request, answer: String, lists: u64) -> Option<Update> {
+fn accepted(request: Request, answer: &str, lists: u64) -> Option<Update> {
     match request {
         Request::Create { kind, .. } => learn(kind, answer, lists),
         Request::Patch { target, .. } => learn(target.kind, answer, lists),
-        Request::Delete { target, .. } => doom(target),
+        Request::Delete { target, .. } => doom(target.kind, target.key, target.uid),
         Request::Bind { .. } => None,
     }
 }
@@ -160,49 +158,12 @@ fn accepted(request: Request, answer: String, lists: u64) -> Option<Update> {
 fn refused(request: Request) -> Option<Update> {
     match request {
         Request::Bind { target, .. } => Some(Box::new(move |world: &mut World| {
-            let pod = world.pods.get(&target.key).cloned();
+            let pod = world.mirrors.pods.get(&target.key).cloned();
             world.capacity.unbind(pod.as_ref(), &target.uid);
         })),
-        _ => None,
-    }
-}
-
-fn put<K: Kept>(answer: &str, lists: u64) -> Option<Update> {
-    let object: K = serde_json::from_str(answer).ok()?;
-    Some(Box::new(move |world: &mut World| world.put(object, lists)))
-}
-
-fn learn(kind: &'static Kind, answer: String, lists: u64) -> Option<Update> {
-    match (kind.group, kind.kind) {
-        ("", "Node") => put::<Node>(&answer, lists),
-        ("", "Pod") => put::<Pod>(&answer, lists),
-        ("apps", "ReplicaSet") => put::<ReplicaSet>(&answer, lists),
-        ("apps", "Deployment") => put::<Deployment>(&answer, lists),
-        _ => None,
-    }
-}
-
-fn doom(target: Target) -> Option<Update> {
-    Some(Box::new(move |world: &mut World| match (target.kind.group, target.kind.kind) {
-        ("", "Pod") => world.doom::<Pod>(&target.key, &target.uid),
-        ("apps", "ReplicaSet") => world.doom::<ReplicaSet>(&target.key, &target.uid),
-        _ => {}
-    }))
-}
-
-impl World {
-    /// Which list the view of a kind builds on.
-    pub fn lists_of(&self, request: &Request) -> u64 {
-        let kind = match request {
-            Request::Create { kind, .. } => kind,
-            Request::Patch { target, .. } | Request::Delete { target, .. } | Request::Bind { target, .. } => target.kind,
-        };
-        match (kind.group, kind.kind) {
-            ("", "Node") => self.nodes.lists(),
-            ("", "Pod") => self.pods.lists(),
-            ("apps", "ReplicaSet") => self.replica_sets.lists(),
-            ("apps", "Deployment") => self.deployments.lists(),
-            _ => 0,
+        Request::Patch { target, .. } if target.kind == &EVENT => {
+            Some(Box::new(move |world: &mut World| world.recorder.forget(&target)))
         }
+        _ => None,
     }
 }

@@ -3,8 +3,11 @@
 use super::*;
 use crate::lifecycle;
 use crate::server::{ApiServer, ServerOptions};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use futures::StreamExt as _;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
@@ -20,12 +23,16 @@ struct Member {
 
 impl Member {
     async fn start() -> Self {
+        Self::start_with(MemberOptions::default()).await
+    }
+
+    async fn start_with(options: MemberOptions) -> Self {
         let server = ApiServer::new(ServerOptions { name: "m1".to_owned(), ..ServerOptions::default() });
         lifecycle::start(&server);
         let client = server.client_as("test");
         let namespaces: Api<Namespace> = Api::all(client.clone());
         namespaces.create(&PostParams::default(), &serde_json::from_value(json!({"metadata": {"name": "shop"}})).unwrap()).await.unwrap();
-        let options = MemberOptions { node_prefix: "m1-".to_owned(), job_duration: Duration::ZERO, ..MemberOptions::default() };
+        let options = MemberOptions { node_prefix: "m1-".to_owned(), job_duration: Duration::ZERO, ..options };
         let simulation = start(server.client_as("simulation"), options);
         Self { client, _server: server, _simulation: simulation }
     }
@@ -97,4 +104,149 @@ async fn a_deployment_becomes_available_scales_and_goes() {
 
     deployments.delete("web", &DeleteParams::default()).await.unwrap();
     await_condition(pods, pod.metadata.name.as_deref().unwrap(), is_deleted(pod.metadata.uid.as_deref().unwrap())).await.unwrap();
+}
+
+const DB: &str = r#"
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 2
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: main, image: "postgres:17"}]}
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
+"#;
+
+#[tokio::test]
+async fn a_stateful_set_has_ordered_pods_with_volumes() {
+    let member = Member::start().await;
+    let sets: Api<StatefulSet> = member.api();
+    sets.create(&PostParams::default(), &sample::yaml(DB)).await.unwrap();
+    let is_ready = |db: &Value| db["status"]["availableReplicas"] == 2 && db["status"]["currentReplicas"] == 2;
+    let db = until(&sets, "db", is_ready).await;
+    assert_eq!(db["status"]["currentRevision"], db["status"]["updateRevision"]);
+    let pods: Api<Pod> = member.api();
+    let first = pods.get("db-0").await.unwrap();
+    pods.delete("db-0", &DeleteParams::default()).await.unwrap();
+    await_condition(pods.clone(), "db-0", is_deleted(first.metadata.uid.as_deref().unwrap())).await.unwrap();
+    until(&pods, "db-0", |pod| pod["status"]["phase"] == "Running").await;
+
+    let claims: Api<PersistentVolumeClaim> = member.api();
+    let claim = until(&claims, "data-db-1", |claim| claim["status"]["phase"] == "Bound").await;
+    let volume = claim["spec"]["volumeName"].as_str().unwrap();
+    let volumes: Api<PersistentVolume> = Api::all(member.client.clone());
+    until(&volumes, volume, |volume| volume["status"]["phase"] == "Bound").await;
+    claims.delete("data-db-1", &DeleteParams::default()).await.unwrap();
+    let gone = |volume: Option<&PersistentVolume>| volume.is_none();
+    tokio::time::timeout(Duration::from_secs(20), await_condition(volumes, volume, gone)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_job_completes_and_leaves_its_pod() {
+    let member = Member::start().await;
+    let jobs: Api<Job> = member.api();
+    let job = sample::yaml(
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {spec: \
+         {restartPolicy: Never, containers: [{name: j, image: busybox}]}}}}",
+    );
+    jobs.create(&PostParams::default(), &job).await.unwrap();
+    let j = until(&jobs, "j", |j| j["status"]["completionTime"].is_string()).await;
+    let status = &j["status"];
+    assert_eq!((&status["succeeded"], &status["ready"], &status["terminating"]), (&json!(1), &json!(0), &json!(0)));
+    assert_eq!(status["uncountedTerminatedPods"], json!({}));
+    let pods: Api<Pod> = member.api();
+    let pod = pods.list(&ListParams::default()).await.unwrap().items.remove(0);
+    assert_eq!(pod.status.unwrap().phase.as_deref(), Some("Succeeded"));
+    assert!(pod.metadata.finalizers.is_none());
+    jobs.delete("j", &DeleteParams::background()).await.unwrap();
+    let name = pod.metadata.name.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), await_condition(pods, &name, is_deleted(&pod.metadata.uid.unwrap()))).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_daemon_set_runs_on_every_node() {
+    let member = Member::start().await;
+    let sets: Api<DaemonSet> = member.api();
+    let agent = sample::yaml(
+        "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: agent}, spec: {selector: {matchLabels: {app: agent}}, \
+         template: {metadata: {labels: {app: agent}}, spec: {containers: [{name: main, image: a}]}}}}",
+    );
+    sets.create(&PostParams::default(), &agent).await.unwrap();
+    let agent = until(&sets, "agent", |agent| agent["status"]["numberAvailable"] == 2).await;
+    assert_eq!(agent["status"]["updatedNumberScheduled"], 2);
+}
+
+/// A definition of CloneSets that takes any fields.
+const DEFINITION: &str = r#"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: clonesets.apps.kruise.io}
+spec:
+  group: apps.kruise.io
+  scope: Namespaced
+  names: {kind: CloneSet, listKind: CloneSetList, plural: clonesets, singular: cloneset}
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+"#;
+
+#[tokio::test]
+async fn a_clone_set_runs_once_it_is_defined() {
+    let member = Member::start().await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(member.client.clone());
+    definitions.create(&PostParams::default(), &sample::yaml(DEFINITION)).await.unwrap();
+    let established = |definition: &Value| {
+        let conditions = definition["status"]["conditions"].as_array();
+        conditions.is_some_and(|conditions| conditions.iter().any(|c| c["type"] == "Established" && c["status"] == "True"))
+    };
+    until(&definitions, "clonesets.apps.kruise.io", established).await;
+    let kind = kube::core::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk("apps.kruise.io", "v1alpha1", "CloneSet"));
+    let sets: Api<kube::core::DynamicObject> = Api::namespaced_with(member.client.clone(), "shop", &kind);
+    let sample = sample::yaml(
+        "{apiVersion: apps.kruise.io/v1alpha1, kind: CloneSet, metadata: {name: c}, spec: {replicas: 3, \
+         selector: {matchLabels: {app: c}}, template: {metadata: {labels: {app: c}}, spec: {containers: [{name: main, image: a}]}}}}",
+    );
+    sets.create(&PostParams::default(), &sample).await.unwrap();
+    let available = |set: Option<&kube::core::DynamicObject>| set.is_some_and(|set| set.data["status"]["updatedAvailableReplicas"] == 3);
+    tokio::time::timeout(Duration::from_secs(20), await_condition(sets, "c", available)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn events_tell_what_happened() {
+    let member = Member::start().await;
+    let deployments: Api<Deployment> = member.api();
+    deployments.create(&PostParams::default(), &sample::yaml(WEB)).await.unwrap();
+    until(&deployments, "web", |web| web["status"]["availableReplicas"] == 2).await;
+    let events: Api<Event> = member.api();
+    let mut seen = kube::runtime::watcher(events, kube::runtime::watcher::Config::default()).boxed();
+    let mut said = BTreeSet::new();
+    while said.len() < 3 {
+        let event = tokio::time::timeout(Duration::from_secs(20), seen.next()).await.unwrap().unwrap().unwrap();
+        if let kube::runtime::watcher::Event::Apply(event) | kube::runtime::watcher::Event::InitApply(event) = event {
+            said.insert(format!("{} {}", event.reporting_component.unwrap(), event.reason.unwrap()));
+        }
+    }
+    let expected = ["default-scheduler Scheduled", "deployment-controller ScalingReplicaSet", "replicaset-controller SuccessfulCreate"];
+    assert_eq!(said.iter().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn many_deployments_settle() {
+    let member = Member::start_with(MemberOptions { pods_per_node: 1000, cpu: "1000".to_owned(), ..MemberOptions::default() }).await;
+    let deployments: Api<Deployment> = member.api();
+    for number in 0..20 {
+        let mut web: Deployment = sample::yaml(WEB);
+        web.metadata.name = Some(format!("web-{number}"));
+        web.spec.as_mut().unwrap().replicas = Some(10);
+        deployments.create(&PostParams::default(), &web).await.unwrap();
+    }
+    for number in 0..20 {
+        until(&deployments, &format!("web-{number}"), |web| web["status"]["availableReplicas"] == 10).await;
+    }
 }

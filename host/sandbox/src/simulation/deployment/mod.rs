@@ -174,8 +174,7 @@ impl<'a> Rollout<'a> {
     /// The actions, with one write of all that changed in status and revision at the end.
     fn finish(mut self) -> Vec<Action> {
         let mut patch = Map::new();
-        let old = self.deployment.status.clone().unwrap_or_default();
-        if let Some(status) = super::action::merge_patch(&to_json(&old), &to_json(&self.status)) {
+        if let Some(status) = super::action::merge_patch(&to_json(&self.deployment.status), &to_json(&self.status)) {
             patch.insert("status".to_owned(), status);
         }
         let known = self.deployment.metadata.annotation(revision::REVISION);

@@ -129,22 +129,33 @@ impl NodeState {
             == (&other.allocatable, &other.labels, &other.taints, other.unschedulable)
     }
 
+    /// Whether a pod may run here, were there room for it.
+    pub fn admits(&self, name: &str, spec: &PodSpec) -> bool {
+        self.keeps_out(name, spec).is_none()
+    }
+
     /// How well a pod would run here, or what the first check that it fails found.
     pub fn check(&self, name: &str, spec: &PodSpec, requests: &Resources) -> Result<Score, Vec<Misfit>> {
-        let tolerations = spec.tolerations.as_deref().unwrap_or_default();
-        let cordon = Taint { key: UNSCHEDULABLE.to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() };
-        if self.unschedulable && !is_tolerated(&cordon, tolerations) {
-            return Err(vec![Misfit::Unschedulable]);
-        }
-        let keeps_out = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
-        if self.taints.iter().filter(keeps_out).any(|taint| !is_tolerated(taint, tolerations)) {
-            return Err(vec![Misfit::Taint]);
-        }
-        if !self.is_selected(name, spec) {
-            return Err(vec![Misfit::Affinity]);
+        if let Some(misfit) = self.keeps_out(name, spec) {
+            return Err(vec![misfit]);
         }
         let lacking = self.lacking(requests);
         if lacking.is_empty() { Ok(self.score(spec, requests)) } else { Err(lacking) }
+    }
+
+    fn keeps_out(&self, name: &str, spec: &PodSpec) -> Option<Misfit> {
+        let tolerations = spec.tolerations.as_deref().unwrap_or_default();
+        let cordon = Taint { key: UNSCHEDULABLE.to_owned(), effect: "NoSchedule".to_owned(), ..Taint::default() };
+        let bars = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+        if self.unschedulable && !is_tolerated(&cordon, tolerations) {
+            Some(Misfit::Unschedulable)
+        } else if self.taints.iter().filter(bars).any(|taint| !is_tolerated(taint, tolerations)) {
+            Some(Misfit::Taint)
+        } else if !self.is_selected(name, spec) {
+            Some(Misfit::Affinity)
+        } else {
+            None
+        }
     }
 
     fn is_selected(&self, name: &str, spec: &PodSpec) -> bool {

@@ -140,7 +140,6 @@ pub fn spec(set: &StatefulSet) -> &StatefulSetSpec {
 pub fn reconcile(set: &StatefulSet, seen: Seen, now: Timestamp) -> Outcome {
     let (counts, mut outcome) = decide(seen, now);
     let some = |count: i32| Some(count).filter(|count| *count != 0);
-    let old = set.status.clone().unwrap_or_default();
     let new = StatefulSetStatus {
         observed_generation: set.metadata.generation,
         replicas: counts.replicas,
@@ -151,9 +150,9 @@ pub fn reconcile(set: &StatefulSet, seen: Seen, now: Timestamp) -> Outcome {
         current_revision: Some(counts.current_revision),
         update_revision: Some(counts.update_revision),
         collision_count: Some(counts.collisions),
-        conditions: old.conditions.clone(),
+        conditions: set.status.as_ref().and_then(|status| status.conditions.clone()),
     };
-    if let Some(patch) = status_patch(&old, &new) {
+    if let Some(patch) = status_patch(&set.status, &new) {
         outcome.actions.push(Action::patch_status(Target::new(&STATEFUL_SET, &set.metadata), patch));
     }
     outcome
