@@ -13,6 +13,7 @@ pub mod collect; // member objects, Works, bindings × answers → statuses
 pub mod conditions;
 pub mod explain; // decisions → text
 pub mod matching; // template × policies → policy
+pub mod namespace;
 pub mod overrides; // object × override policies × cluster → object
 pub mod preview; // templates, policies, clusters → all of the above, offline
 pub mod render; // binding × template × overrides × answers → Works

@@ -1,0 +1,55 @@
+# Everything that is done with this project, one line each. `make` lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+FLOTILLA := $(TARGET_DIR)/release/flotilla
+GUEST_TARGET := wasm32-unknown-unknown
+
+.PHONY: help setup plugins build demo test check bless bench clean
+
+help: ## list what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
+
+setup: ## install what building needs and is missing
+	@command -v cargo >/dev/null || { echo 'error: cargo is missing; install Rust 1.95 or newer from https://rustup.rs' >&2; exit 1; }
+	@if ! rustc --print target-libdir --target $(GUEST_TARGET) 2>/dev/null | xargs -r test -d; then \
+	  command -v rustup >/dev/null || { echo 'error: the Rust target $(GUEST_TARGET) is missing and there is no rustup to add it' >&2; exit 1; }; \
+	  echo 'setup: adding the Rust target $(GUEST_TARGET) (for plugins)'; \
+	  rustup target add $(GUEST_TARGET); \
+	fi
+
+plugins: setup ## build the built-in plugins
+	@echo 'plugins: building the built-in plugins'
+	@cargo run --quiet --package flotilla-plugin-build -- plugins/Cargo.toml plugins/built
+
+build: plugins ## build the release binary
+	@echo 'build: building $(FLOTILLA)'
+	@cargo build --release --package flotilla
+
+demo: build ## start a sandbox and walk one object through it
+	@FLOTILLA=$(abspath $(FLOTILLA)) deploy/demo/run
+
+check: plugins ## formatting, lints and generated files
+	@echo 'check: formatting'
+	@cargo fmt --all --check
+	@cargo fmt --all --check --manifest-path plugins/Cargo.toml
+	@cargo fmt --all --check --manifest-path sdk/rust/Cargo.toml
+	@echo 'check: lints'
+	@cargo clippy --quiet --workspace --all-targets -- --deny warnings
+
+test: check ## check, then run every test
+	@echo 'test: running all tests'
+	@cargo test --workspace
+
+bless: plugins ## accept new expectations and generated files, then show what changed
+	@UPDATE_EXPECT=1 cargo test --workspace || true
+	@git diff --stat
+
+bench: plugins ## measure; prints tables
+	@cargo bench --workspace
+
+clean: ## remove what was built
+	@cargo clean
+	@cargo clean --manifest-path plugins/Cargo.toml

@@ -1,0 +1,116 @@
+//! Works → binding status → template status: the one writer of a binding's status, and of its template's.
+//!
+//! Puts together what was decided about clusters, what each cluster reports, and whether the hooks could be asked.
+
+use crate::binding::{object_of, works_of};
+use crate::cluster_api::ObjectKey;
+use crate::context::{Context, Error, now, typed, writing};
+use crate::detector::Decided;
+use crate::events::Severity;
+use crate::queue::Next;
+use crate::queues::BindingKey;
+use crate::watch::Own;
+use flotilla_api::interpretation::HookError;
+use flotilla_api::labels::CONDITION_INTERPRETED;
+use flotilla_api::object::{GroupVersionKind, Object};
+use flotilla_api::work::{ClusterResourceBinding, ResourceBinding, ResourceBindingStatus};
+use flotilla_core::binding::Binding;
+use flotilla_core::conditions::{self, Finding};
+use flotilla_core::{collect, render};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Called when the changes of a binding's Works have settled, or something was decided about it.
+pub async fn reconcile(context: Arc<Context>, key: BindingKey) -> Result<Next, Error> {
+    match key.kind {
+        Own::ClusterResourceBinding => reconcile_in::<ClusterResourceBinding>(&context, &key).await,
+        _ => reconcile_in::<ResourceBinding>(&context, &key).await,
+    }
+}
+
+async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result<Next, Error> {
+    // 1. Read.
+    let Some(cached) = context.control.own(key.kind).get(&key.key)? else { return Ok(Next::Wait) };
+    let object = cached.parse();
+    let mut binding: B = typed(&object)?;
+    if binding.metadata().deletion_timestamp.is_some() {
+        return Ok(Next::Wait);
+    }
+    let works = works_of(context, binding.id())?;
+    let resource = binding.spec().resource.clone();
+    let template_key = ObjectKey::new(resource.namespace.as_deref(), &resource.name);
+    let gvk = GroupVersionKind::new(&resource.api_version, &resource.kind);
+    let template = context.control.template(&gvk, &template_key).await?;
+    // 2. Decide: the template's status first, since whether that could be done is part of the binding's.
+    let items = collect::binding::items(&resource, &works);
+    let is_placed = !render::expected_clusters(binding.spec()).is_empty();
+    let summed = match &template {
+        Some(template) if is_placed && !template.is_deleting() => collect::template_status(template, &items, &*context.interpreter),
+        _ => Ok(None),
+    };
+    let decided = context.decided.get(key);
+    let status = binding_status(&mut binding, &works, decided.as_ref(), summed.as_ref().err());
+    // 3. Write the differences.
+    if let Some(status) = status {
+        let old = object.get("status").cloned().unwrap_or(Value::Null);
+        let patch = json!({"status": crate::merge::difference(&old, &object_of(&status))});
+        match context.control.api.patch_status(&key.kind.resource(), &key.key, &patch).await {
+            Ok(written) => context.control.own(key.kind).observe(&written),
+            Err(error) if error.is_not_found() => return Ok(Next::Wait),
+            Err(error) => return Err(writing(format!("status of {:?} {}", key.kind, key.key))(error)),
+        }
+    }
+    match (summed, template) {
+        (Ok(Some(patch)), Some(template)) => write_template(context, &gvk, &template_key, &template, &patch).await.map(|()| Next::Wait),
+        (Err(error), _) => {
+            context.events.publish(&object, Severity::Warning, error.class.as_str(), &error.message).await;
+            Err(Error::Hook(error))
+        }
+        _ => Ok(Next::Wait),
+    }
+}
+
+/// The status that the binding should have; `None` when it has it.
+fn binding_status<B: Binding>(
+    binding: &mut B,
+    works: &[flotilla_api::work::Work],
+    decided: Option<&Decided>,
+    aggregation: Option<&HookError>,
+) -> Option<ResourceBindingStatus> {
+    let time = Time(now());
+    let before = binding.status().cloned().unwrap_or_default();
+    if let Some(decided) = decided {
+        let status = binding.status_mut().get_or_insert_default();
+        decided.write(status, &time);
+        let error = decided.unanswered.as_ref().or(aggregation);
+        conditions::set(&mut status.conditions, &interpreted(error), &time);
+    }
+    if let Some(collected) = collect::binding_status(binding, works, &time) {
+        *binding.status_mut() = Some(collected);
+    }
+    let after = binding.status().cloned().unwrap_or_default();
+    (after != before).then_some(after)
+}
+
+fn interpreted(error: Option<&HookError>) -> Finding {
+    match error {
+        None => Finding { kind: CONDITION_INTERPRETED, holds: true, reason: "Interpreted", message: "every hook that was asked gave an answer".to_owned() },
+        Some(error) => Finding { kind: CONDITION_INTERPRETED, holds: false, reason: error.class.as_str(), message: error.message.clone() },
+    }
+}
+
+async fn write_template(context: &Context, gvk: &GroupVersionKind, key: &ObjectKey, template: &Object, patch: &Value) -> Result<(), Error> {
+    let served = context.control.served()?;
+    let Some(resource) = served.resource(gvk) else { return Ok(()) };
+    match context.control.api.patch_status(resource, key, patch).await {
+        Ok(written) => {
+            if let Some(store) = context.control.templates(gvk)?.filter(|store| store.resource().version == resource.version) {
+                store.observe(&written);
+            }
+            Ok(())
+        }
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(writing(format!("status of {}", template.display()))(error)),
+    }
+}

@@ -1,0 +1,155 @@
+//! From what was observed of a member to what its Cluster object says: pure.
+
+use crate::capacity::{Amounts, Capacity};
+use flotilla_core::conditions::{self, Finding};
+use crate::served::Served;
+use flotilla_api::cluster::{ApiEnablement, ApiResource, COMPLETE_API_ENABLEMENTS, ClusterStatus, NodeSummary, READY, ResourceSummary};
+use flotilla_api::labels;
+use flotilla_api::quantity::Amount;
+use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeMap;
+
+/// What a probe says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Health {
+    /// It answers and is ready.
+    Well,
+    /// It answers that it is not ready; why.
+    Unwell(String),
+    /// It does not answer; why.
+    Unreachable(String),
+}
+
+/// What was seen of a member in one probe. What could not be seen is `None` and leaves the Cluster object as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The probe.
+    pub health: Health,
+    /// `gitVersion`.
+    pub version: Option<String>,
+    /// What it serves.
+    pub apis: Option<Vec<ApiEnablement>>,
+    /// Why discovery failed.
+    pub apis_error: Option<String>,
+    /// What its nodes offer and its pods use.
+    pub room: Option<(NodeSummary, ResourceSummary)>,
+}
+
+impl Observation {
+    /// Nothing but the probe.
+    pub fn of(health: Health) -> Self {
+        Self { health, version: None, apis: None, apis_error: None, room: None }
+    }
+}
+
+/// What the member serves, sorted.
+pub fn api_enablements(served: &Served) -> Vec<ApiEnablement> {
+    let mut groups: BTreeMap<String, Vec<ApiResource>> = BTreeMap::new();
+    for resource in served.all() {
+        let resources = groups.entry(resource.api_version()).or_default();
+        resources.push(ApiResource { name: resource.plural.clone(), kind: resource.kind.clone() });
+    }
+    let enablement = |(group_version, mut resources): (String, Vec<ApiResource>)| {
+        resources.sort_by(|a, b| a.name.cmp(&b.name));
+        ApiEnablement { group_version, resources }
+    };
+    groups.into_iter().map(enablement).collect()
+}
+
+/// The sums, once both nodes and pods are known.
+pub fn room(capacity: &Capacity) -> Option<(NodeSummary, ResourceSummary)> {
+    let (nodes, pods) = (capacity.nodes.as_ref()?, capacity.pods.as_ref()?);
+    let count = |count: usize| Some(i32::try_from(count).unwrap_or(i32::MAX));
+    let summary = NodeSummary { total_num: count(nodes.len()), ready_num: count(nodes.values().filter(|node| node.is_ready).count()) };
+    let mut allocatable = Sums::default();
+    nodes.values().for_each(|node| allocatable.add(&node.allocatable));
+    let (mut allocating, mut allocated) = (Sums::default(), Sums::default());
+    for pod in pods.values() {
+        let sums = match (pod.is_bound, pod.is_ended) {
+            (false, _) => &mut allocating,
+            (true, false) => &mut allocated,
+            (true, true) => continue,
+        };
+        sums.add(&pod.requests);
+        sums.add(&Amounts::from([("pods".to_owned(), "1".to_owned())]));
+    }
+    let resources = ResourceSummary {
+        allocatable: allocatable.print(),
+        allocating: allocating.print(),
+        allocated: allocated.print(),
+        ..Default::default()
+    };
+    Some((summary, resources))
+}
+
+#[derive(Default)]
+struct Sums(BTreeMap<String, Amount>);
+
+impl Sums {
+    fn add(&mut self, amounts: &Amounts) {
+        for (name, text) in amounts {
+            let Ok(amount) = text.parse::<Amount>() else { continue };
+            match self.0.get_mut(name) {
+                Some(sum) => *sum += amount,
+                None => drop(self.0.insert(name.clone(), amount)),
+            }
+        }
+    }
+
+    fn print(self) -> Option<BTreeMap<String, Quantity>> {
+        let printed: BTreeMap<String, Quantity> = self.0.into_iter().map(|(name, amount)| (name, amount.into())).collect();
+        Some(printed).filter(|amounts| !amounts.is_empty())
+    }
+}
+
+fn note(status: &mut ClusterStatus, now: &Time, kind: &'static str, holds: bool, reason: &'static str, message: String) {
+    conditions::set(&mut status.conditions, &Finding { kind, holds, reason, message }, now);
+}
+
+/// The new status. Unless the probe is `adopted`, the condition Ready stays as it is.
+pub fn status(old: Option<&ClusterStatus>, adopted: bool, seen: &Observation, now: &Time) -> ClusterStatus {
+    let mut new = old.cloned().unwrap_or_default();
+    if adopted {
+        let (holds, reason, message) = match &seen.health {
+            Health::Well => (true, "ClusterReady", "cluster is healthy and ready to accept workloads".to_owned()),
+            Health::Unwell(why) => (false, "ClusterNotReady", format!("cluster is reachable but health endpoint responded without ok: {why}")),
+            Health::Unreachable(why) => (false, "ClusterNotReachable", format!("cluster is not reachable: {why}")),
+        };
+        note(&mut new, now, READY, holds, reason, message);
+    }
+    if seen.version.is_some() {
+        new.kubernetes_version = seen.version.clone();
+    }
+    match (&seen.apis, &seen.apis_error) {
+        (Some(apis), _) if apis.is_empty() => note(&mut new, now, COMPLETE_API_ENABLEMENTS, false, "Empty", "the list of APIs is empty".to_owned()),
+        (Some(apis), _) => {
+            new.api_enablements = apis.clone();
+            note(&mut new, now, COMPLETE_API_ENABLEMENTS, true, "Complete", "the list of APIs is complete".to_owned());
+        }
+        (None, Some(why)) => note(&mut new, now, COMPLETE_API_ENABLEMENTS, false, "Partial", format!("discovery failed: {why}")),
+        (None, None) => {}
+    }
+    if let Some((nodes, resources)) = &seen.room {
+        new.node_summary = Some(nodes.clone());
+        new.resource_summary = Some(resources.clone());
+    }
+    new
+}
+
+/// The taints that go with the status, if they differ: not ready keeps new bindings away, and nothing else.
+pub fn taints(old: &[Taint], status: &ClusterStatus) -> Option<Vec<Taint>> {
+    let ready = status.conditions.iter().find(|condition| condition.type_ == READY).map(|condition| condition.status.as_str());
+    let wanted = match ready {
+        Some("True") => None,
+        Some("Unknown") => Some(labels::TAINT_UNREACHABLE),
+        _ => Some(labels::TAINT_NOT_READY),
+    };
+    let is_ours = |taint: &Taint| taint.effect == "NoSchedule" && (taint.key == labels::TAINT_NOT_READY || taint.key == labels::TAINT_UNREACHABLE);
+    let mut new: Vec<Taint> = old.iter().filter(|taint| !is_ours(taint) || Some(taint.key.as_str()) == wanted).cloned().collect();
+    if let Some(key) = wanted.filter(|key| !new.iter().any(|taint| taint.key == *key && taint.effect == "NoSchedule")) {
+        new.push(Taint { key: key.to_owned(), effect: "NoSchedule".to_owned(), value: None, time_added: None });
+    }
+    (new != old).then_some(new)
+}

@@ -1,0 +1,271 @@
+//! Starts all controllers of a process, and says what wakes what.
+//!
+//! Listeners only enqueue: whatever needs to be looked up is looked up by the reconcile.
+
+use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
+use crate::clusters::ClusterList;
+use crate::context::{Context, Error, Options, Outcomes};
+use crate::events::Events;
+use crate::members::{Connect, MemberListener, Members};
+use crate::policies::Policies;
+use crate::queue::Next;
+use crate::queues::{BindingKey, Queues, TemplateKey};
+use crate::served::{GroupKind, Served};
+use crate::store::Change;
+use crate::watch::{ControlPlane, Own, OwnListener, TemplateListener};
+use crate::{binding, binding_status, cluster, definitions, detector, execution, namespaces, policies, work_status};
+use flotilla_api::cluster::Cluster;
+use flotilla_api::interpretation::Interpreter;
+use flotilla_api::object::{GroupVersionKind, Object};
+use flotilla_api::{labels, names};
+use flotilla_core::scheduling::wake;
+use serde::Deserialize;
+use std::sync::{Arc, OnceLock};
+use tokio::task::AbortHandle;
+
+/// All controllers of one process, running until dropped or stopped.
+pub struct Fleet {
+    context: Arc<Context>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Fleet {
+    /// Starts the controllers against a control plane and waits until their caches are filled.
+    pub async fn start(control: ClusterApi, connect: Box<dyn Connect>, interpreter: Arc<dyn Interpreter>, options: Options) -> Result<Self, regex::Error> {
+        let queues = Queues::new(options.windows);
+        let shared: Arc<OnceLock<std::sync::Weak<Context>>> = Arc::default();
+        let own_listener = own_listener(queues.clone(), shared.clone());
+        let template_listener = template_listener(queues.clone());
+        let context = Arc::new(Context {
+            control: ControlPlane::new(control.clone(), own_listener, template_listener),
+            members: Members::new(connect, member_listener(queues.clone())),
+            clusters: ClusterList::default(),
+            policies: Policies::new(&options.skipped_namespaces)?,
+            queues: queues.clone(),
+            interpreter,
+            events: Events::new(control.clone()),
+            executed: Outcomes::default(),
+            decided: Outcomes::default(),
+            options,
+        });
+        // Set once, right here.
+        let _ = shared.set(Arc::downgrade(&context));
+        let work_context = context.clone();
+        queues.set_run_work(Arc::new(move |key| {
+            let context = work_context.clone();
+            Box::pin(async move { execution::reconcile(context, key).await.map_err(|error| error.to_string()) })
+        }));
+        let discovery = queues.clone();
+        let mut tasks = vec![definitions::follow(&control, Arc::new(move || discovery.discovery.add(())))];
+        tasks.extend(run_queues(&context));
+        queues.discovery.add(());
+        context.control.start().await;
+        tracing::info!("the caches of the control plane are filled");
+        Ok(Self { context, tasks })
+    }
+
+    /// What all controllers share.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Plugins changed: everything that they may answer for is asked again.
+    pub fn interpret_again(&self) {
+        interpret_again(&self.context);
+    }
+
+    /// Whether nothing waits and nothing is at work (probes of members aside).
+    pub fn is_idle(&self) -> bool {
+        self.context.queues.depths().iter().all(|(_, depth)| *depth == 0)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// Everything that depends on plugins is decided again; what stays the same is not written.
+pub fn interpret_again(context: &Context) {
+    for store in context.control.all_templates() {
+        let kind = GroupKind::from(&store.resource().gvk());
+        for key in store.keys().unwrap_or_default() {
+            context.queues.templates.add(TemplateKey { kind: kind.clone(), key });
+        }
+    }
+    for key in context.control.own(Own::Work).keys().unwrap_or_default() {
+        if let Some(cluster) = key.namespace().and_then(names::cluster_of_execution_namespace) {
+            context.queues.add_work(cluster, key.clone());
+        }
+        context.queues.settle_work_status(key);
+    }
+    for kind in [Own::ResourceBinding, Own::ClusterResourceBinding] {
+        for key in context.control.own(kind).keys().unwrap_or_default() {
+            context.queues.settle_binding_status(BindingKey { kind, key });
+        }
+    }
+}
+
+fn run_queues(context: &Arc<Context>) -> Vec<AbortHandle> {
+    macro_rules! run {
+        ($queue:ident, $at_once:literal, $reconcile:path) => {{
+            let shared = context.clone();
+            let run = move |key| $reconcile(shared.clone(), key);
+            tokio::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, run)).abort_handle()
+        }};
+    }
+    let clusters = cluster::Clusters::new(context.clone());
+    let probe = move |name| clusters.clone().reconcile(name);
+    vec![
+        tokio::spawn(context.queues.clusters.clone().run("clusters", 64, probe)).abort_handle(),
+        run!(discovery, 1, discover),
+        run!(policies, 1, policies::reconcile),
+        run!(templates, 16, detector::reconcile),
+        run!(bindings, 16, binding::reconcile),
+        run!(work_statuses, 16, work_status::reconcile),
+        run!(binding_statuses, 16, binding_status::reconcile),
+        run!(namespaces, 4, namespaces::reconcile),
+    ]
+}
+
+/// What the control plane serves is asked again; kinds that policies wait for may have come.
+async fn discover(context: Arc<Context>, (): ()) -> Result<Next, Error> {
+    let resources = context.control.api.discover().await.map_err(crate::context::writing("discovery of the control plane"))?;
+    if context.control.set_served(Served::new(resources)) {
+        context.control.drop_unserved_templates()?;
+        policies::watch_all(&context)?;
+    }
+    Ok(Next::Wait)
+}
+
+fn own_listener(queues: Arc<Queues>, context: Arc<OnceLock<std::sync::Weak<Context>>>) -> OwnListener {
+    Arc::new(move |kind, change| {
+        let context = context.get().and_then(std::sync::Weak::upgrade);
+        match kind {
+            Own::Cluster => cluster_changed(&queues, context.as_deref(), change),
+            Own::PropagationPolicy | Own::ClusterPropagationPolicy | Own::OverridePolicy | Own::ClusterOverridePolicy => {
+                if let (Some(context), Own::PropagationPolicy | Own::ClusterPropagationPolicy) = (&context, kind) {
+                    context.policies.take(kind, change);
+                }
+                if change.is_desired_changed() {
+                    queues.policies.add((kind, change.key.clone()));
+                }
+            }
+            Own::ResourceBinding | Own::ClusterResourceBinding => binding_changed(&queues, kind, change),
+            Own::Work => work_changed(&queues, change),
+            Own::Namespace => queues.namespaces.add(change.key.name.clone()),
+        }
+    })
+}
+
+/// A change of a cluster that can change decisions wakes all bindings; any change wakes the cluster's own controller.
+fn cluster_changed(queues: &Queues, context: Option<&Context>, change: &Change) {
+    if !change.is_own_write {
+        queues.clusters.add(change.key.name.clone());
+    }
+    let Some(context) = context else { return };
+    context.clusters.forget();
+    let state = |object: &Object| Cluster::deserialize(&object.0).ok();
+    let old = change.old.and_then(|old| state(&old.parse()));
+    let new = change.new.and_then(|(_, new)| state(new));
+    let matters = match (&old, &new) {
+        (Some(old), Some(new)) => wake::matters(old, new) || old.is_ready() != new.is_ready(),
+        _ => true,
+    };
+    if matters {
+        wake_cluster(queues, context, &change.key.name);
+    }
+}
+
+/// Bindings decide again, this cluster's Works are tried again, and namespaces are sent there.
+fn wake_cluster(queues: &Queues, context: &Context, cluster: &str) {
+    for kind in [Own::ResourceBinding, Own::ClusterResourceBinding] {
+        for (key, cached) in context.control.own(kind).list().unwrap_or_default() {
+            queues.bindings.add(BindingKey { kind, key });
+            if let Some(template) = template_of(&cached.parse()) {
+                queues.templates.add(template);
+            }
+        }
+    }
+    let space = names::execution_namespace(cluster);
+    for key in context.control.own(Own::Work).keys().unwrap_or_default() {
+        if key.namespace() == Some(&space) {
+            queues.add_work(cluster, key);
+        }
+    }
+    for key in context.control.own(Own::Namespace).keys().unwrap_or_default() {
+        queues.namespaces.add(key.name);
+    }
+}
+
+/// The template that a binding is of.
+pub fn template_of(binding: &Object) -> Option<TemplateKey> {
+    let resource = binding.at(&["spec", "resource"])?;
+    let text = |field: &str| resource.get(field).and_then(|value| value.as_str());
+    let gvk = GroupVersionKind::new(text("apiVersion")?, text("kind")?);
+    Some(TemplateKey { kind: GroupKind::from(&gvk), key: ObjectKey::new(text("namespace"), text("name")?) })
+}
+
+fn binding_changed(queues: &Queues, kind: Own, change: &Change) {
+    let key = BindingKey { kind, key: change.key.clone() };
+    if change.is_desired_changed() {
+        queues.bindings.add(key.clone());
+        if !change.is_own_write {
+            // Somebody else wrote it, or it went: the template decides what it should be.
+            queues.templates.extend(template_of(&change.object()));
+        }
+    }
+    if change.new.is_some() && !change.is_own_write {
+        queues.settle_binding_status(key);
+    }
+}
+
+fn work_changed(queues: &Queues, change: &Change) {
+    let object = change.object();
+    let cluster = change.key.namespace().and_then(names::cluster_of_execution_namespace);
+    if let Some(cluster) = cluster.filter(|_| change.is_desired_changed()) {
+        queues.add_work(cluster, change.key.clone());
+    }
+    if let Some(binding) = binding_of(&object) {
+        if change.new.is_none() {
+            queues.bindings.add(binding.clone());
+        }
+        queues.settle_binding_status(binding);
+    } else if change.new.is_none() {
+        // A Work without a binding is that of a namespace.
+        for manifest in object.at(&["spec", "workload", "manifests"]).and_then(|manifests| manifests.as_array()).into_iter().flatten() {
+            queues.namespaces.add(manifest["metadata"]["name"].as_str().unwrap_or_default().into());
+        }
+    }
+}
+
+fn binding_of(work: &Object) -> Option<BindingKey> {
+    match work.annotation(labels::RESOURCE_BINDING_NAME) {
+        Some(name) => Some(BindingKey::new(work.annotation(labels::RESOURCE_BINDING_NAMESPACE), name)),
+        None => work.annotation(labels::CLUSTER_RESOURCE_BINDING_NAME).map(|name| BindingKey::new(None, name)),
+    }
+}
+
+fn template_listener(queues: Arc<Queues>) -> TemplateListener {
+    Arc::new(move |resource: &Resource, change: &Change| {
+        if change.is_desired_changed() && !change.is_own_write {
+            queues.templates.add(TemplateKey { kind: GroupKind::from(&resource.gvk()), key: change.key.clone() });
+        }
+    })
+}
+
+/// A member's object changed: if what it should be changed, its Work is applied again; its status is collected in any case.
+fn member_listener(queues: Arc<Queues>) -> MemberListener {
+    Arc::new(move |cluster, _, change| {
+        let object = change.object();
+        let (Some(namespace), Some(name)) = (object.annotation(labels::WORK_NAMESPACE), object.annotation(labels::WORK_NAME)) else { return };
+        let work = ObjectKey::new(Some(namespace), name);
+        if change.is_desired_changed() && !change.is_own_write {
+            queues.add_work(cluster, work.clone());
+        }
+        if change.new.is_some() {
+            queues.settle_work_status(work);
+        }
+    })
+}

@@ -1,0 +1,350 @@
+//! A work queue: each key at most once in the queue and at most once at work, failures spaced out, changes coalesced.
+//!
+//! Knows nothing of Kubernetes. A key that is added while it is at work runs again afterwards, so no change is lost.
+
+use std::collections::{BinaryHeap, HashMap};
+use std::cmp::Reverse;
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+
+/// First wait after a failure; doubles with each further one.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// Longest wait between two attempts.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// What a reconcile wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing until something changes.
+    Wait,
+    /// Again after this time, because time alone may change the answer.
+    After(Duration),
+}
+
+/// How a debounced key waits: until nothing has changed for `quiet`, but never longer than `longest` in all.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// Silence that ends the wait.
+    pub quiet: Duration,
+    /// End of the wait whatever happens.
+    pub longest: Duration,
+}
+
+/// The queue of one controller; clones share it.
+pub struct WorkQueue<K> {
+    shared: Arc<Shared<K>>,
+}
+
+impl<K> Clone for WorkQueue<K> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+struct Shared<K> {
+    state: Mutex<State<K>>,
+    changed: Notify,
+}
+
+struct State<K> {
+    items: HashMap<K, Item>,
+    due: BinaryHeap<Reverse<(Instant, u64, K)>>,
+    sequence: u64,
+}
+
+#[derive(Default)]
+struct Item {
+    /// When it is to run; `None` while it only remembers its failures or is at work.
+    due: Option<Instant>,
+    /// When the wait that is going on began.
+    since: Option<Instant>,
+    is_running: bool,
+    failures: u32,
+}
+
+impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> Default for WorkQueue<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
+    /// An empty queue.
+    pub fn new() -> Self {
+        let state = State { items: HashMap::new(), due: BinaryHeap::new(), sequence: 0 };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
+    }
+
+    /// Runs the key as soon as a worker is free.
+    pub fn add(&self, key: K) {
+        self.schedule(key, Instant::now());
+    }
+
+    /// Runs all of these keys as soon as workers are free.
+    pub fn extend(&self, keys: impl IntoIterator<Item = K>) {
+        keys.into_iter().for_each(|key| self.add(key));
+    }
+
+    /// Runs the key after `delay`, or earlier if it is already due earlier.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        self.schedule(key, Instant::now() + delay);
+    }
+
+    /// Runs the key when it has been quiet for a while: many changes become one run.
+    pub fn add_settled(&self, key: K, window: Window) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let item = state.items.entry(key.clone()).or_default();
+        let since = *item.since.get_or_insert(now);
+        let due = (now + window.quiet).min(since + window.longest);
+        state.put(key, due);
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// How many keys wait or are at work.
+    pub fn len(&self) -> usize {
+        self.state().items.values().filter(|item| item.due.is_some() || item.is_running).count()
+    }
+
+    /// Whether nothing waits and nothing is at work.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Runs keys for ever, at most `concurrency` at a time. `reconcile` must not panic; an error is logged and the key retried
+    /// with growing waits.
+    pub async fn run<F, R, E>(self, name: &'static str, concurrency: usize, reconcile: F)
+    where
+        F: Fn(K) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Next, E>> + Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let workers = Arc::new(Semaphore::new(concurrency));
+        let reconcile = Arc::new(reconcile);
+        loop {
+            let permit = workers.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let key = self.next().await;
+            let (queue, reconcile) = (self.clone(), reconcile.clone());
+            tokio::spawn(async move {
+                let result = reconcile(key.clone()).await;
+                queue.finish(name, key, result);
+                drop(permit);
+            });
+        }
+    }
+
+    async fn next(&self) -> K {
+        loop {
+            let wait_until = {
+                let mut state = self.state();
+                match state.take_due(Instant::now()) {
+                    Ok(key) => return key,
+                    Err(next) => next,
+                }
+            };
+            let changed = self.shared.changed.notified();
+            match wait_until {
+                None => changed.await,
+                Some(due) => {
+                    tokio::select! {
+                        () = changed => {}
+                        () = tokio::time::sleep_until(due) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish<E: std::fmt::Display>(&self, name: &str, key: K, result: Result<Next, E>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let Some(item) = state.items.get_mut(&key) else { return };
+        item.is_running = false;
+        let wanted = match result {
+            Ok(next) => {
+                item.failures = 0;
+                match next {
+                    Next::Wait => None,
+                    Next::After(delay) => Some(now + delay),
+                }
+            }
+            Err(error) => {
+                let delay = backoff(item.failures);
+                item.failures = item.failures.saturating_add(1);
+                if item.failures == 1 || item.failures.is_power_of_two() {
+                    tracing::warn!(controller = name, key = ?key, attempt = item.failures, retry_in = ?delay, "reconcile failed: {error}");
+                }
+                Some(now + delay)
+            }
+        };
+        let due = match (item.due, wanted) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        match due {
+            Some(due) => state.put_at(key, due),
+            None => {
+                state.items.remove(&key);
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    fn schedule(&self, key: K, due: Instant) {
+        self.state().put_earlier(key, due);
+        self.shared.changed.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.shared.state.lock().expect("no code panics while it holds the queue")
+    }
+}
+
+impl<K: Clone + Eq + Hash + Ord> State<K> {
+    fn put_earlier(&mut self, key: K, due: Instant) {
+        let item = self.items.entry(key.clone()).or_default();
+        if item.due.is_none_or(|current| due < current) {
+            self.put(key, due);
+        }
+    }
+
+    fn put(&mut self, key: K, due: Instant) {
+        let item = self.items.entry(key.clone()).or_default();
+        item.since.get_or_insert_with(Instant::now);
+        if item.due != Some(due) {
+            self.put_at(key, due);
+        }
+    }
+
+    /// Sets the due time and, unless the key is at work, makes an entry for it; older entries of the key are void.
+    fn put_at(&mut self, key: K, due: Instant) {
+        let item = self.items.entry(key.clone()).or_default();
+        item.due = Some(due);
+        if !item.is_running {
+            self.sequence += 1;
+            self.due.push(Reverse((due, self.sequence, key)));
+        }
+    }
+
+    /// The key that is due, or when the next one will be.
+    fn take_due(&mut self, now: Instant) -> Result<K, Option<Instant>> {
+        while let Some(Reverse((due, _, key))) = self.due.peek() {
+            let is_valid = self.items.get(key).is_some_and(|item| item.due == Some(*due) && !item.is_running);
+            if is_valid && *due > now {
+                return Err(Some(*due));
+            }
+            let Some(Reverse((_, _, key))) = self.due.pop() else { break };
+            if is_valid {
+                let item = self.items.get_mut(&key).expect("looked up above");
+                item.due = None;
+                item.since = None;
+                item.is_running = true;
+                return Ok(key);
+            }
+        }
+        Err(None)
+    }
+}
+
+fn backoff(failures: u32) -> Duration {
+    FIRST_BACKOFF.saturating_mul(2u32.saturating_pow(failures.min(16))).min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    fn recorded(queue: &WorkQueue<&'static str>, concurrency: usize) -> mpsc::UnboundedReceiver<&'static str> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(queue.clone().run("test", concurrency, move |key| {
+            let sender = sender.clone();
+            async move {
+                sender.send(key).expect("the test listens");
+                Ok::<_, String>(Next::Wait)
+            }
+        }));
+        receiver
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_added_twice_runs_once() {
+        let queue = WorkQueue::new();
+        queue.add("web");
+        queue.add("web");
+        queue.add("db");
+        let mut runs = recorded(&queue, 1);
+        assert_eq!(runs.recv().await, Some("web"));
+        assert_eq!(runs.recv().await, Some("db"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(runs.try_recv().is_err());
+        assert!(queue.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_added_while_at_work_runs_again() {
+        let queue = WorkQueue::new();
+        let (sender, mut runs) = mpsc::unbounded_channel();
+        let handle = queue.clone();
+        tokio::spawn(queue.clone().run("test", 4, move |key: &'static str| {
+            let (sender, queue) = (sender.clone(), handle.clone());
+            async move {
+                if sender.send(key).is_ok() && queue.len() == 1 {
+                    queue.add("other");
+                    queue.add(key);
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                Ok::<_, String>(Next::Wait)
+            }
+        }));
+        queue.add("web");
+        assert_eq!(runs.recv().await, Some("web"));
+        assert_eq!(runs.recv().await, Some("other"));
+        assert_eq!(runs.recv().await, Some("web"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_settle_into_one_run_but_not_for_ever() {
+        let queue = WorkQueue::new();
+        let window = Window { quiet: Duration::from_millis(30), longest: Duration::from_millis(100) };
+        let start = Instant::now();
+        let mut runs = recorded(&queue, 1);
+        for _ in 0..8 {
+            queue.add_settled("web", window);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(runs.recv().await, Some("web"));
+        assert!(start.elapsed() >= Duration::from_millis(100));
+        queue.add_settled("web", window);
+        let second = Instant::now();
+        assert_eq!(runs.recv().await, Some("web"));
+        assert!(second.elapsed() <= Duration::from_millis(31));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_spaced_out_and_do_not_hold_others() {
+        let queue = WorkQueue::new();
+        let (sender, mut runs) = mpsc::unbounded_channel();
+        tokio::spawn(queue.clone().run("test", 1, move |key: &'static str| {
+            let sender = sender.clone();
+            async move {
+                sender.send((key, Instant::now())).expect("the test listens");
+                if key == "broken" { Err("no such thing") } else { Ok(Next::Wait) }
+            }
+        }));
+        queue.add("broken");
+        queue.add("web");
+        let (_, first) = runs.recv().await.expect("runs");
+        assert_eq!(runs.recv().await.expect("runs").0, "web");
+        let (_, second) = runs.recv().await.expect("runs");
+        let (_, third) = runs.recv().await.expect("runs");
+        assert!(second - first >= FIRST_BACKOFF && third - second >= 2 * FIRST_BACKOFF);
+    }
+}

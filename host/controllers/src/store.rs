@@ -1,0 +1,380 @@
+//! What one watch has seen: all objects of one resource in one cluster, as bytes, with indexes.
+//!
+//! A store that has not seen everything yet answers [`NotSynced`], never "there is none". Our own writes are entered at once
+//! ([`Store::observe`]), so that the next decision never starts from a state that we ourselves made stale.
+
+use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
+use crate::live_object::LiveObject;
+use flotilla_api::object::Object;
+use futures::StreamExt;
+use kube::runtime::watcher::{self, Event};
+use serde_json::Value;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
+
+/// The store has not seen all objects yet, so it cannot say that one is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the cache of {resource} in {cluster} is not filled yet")]
+pub struct NotSynced {
+    /// Plural of the resource.
+    pub resource: String,
+    /// Name of the cluster, or `the control plane`.
+    pub cluster: String,
+}
+
+/// One object in a store.
+#[derive(Debug)]
+pub struct Cached {
+    text: Box<str>,
+    /// `metadata.resourceVersion`.
+    pub resource_version: Box<str>,
+    /// `metadata.uid`.
+    pub uid: Box<str>,
+    /// Whether it is being deleted.
+    pub is_deleting: bool,
+    /// Hash of everything but status, resourceVersion and managedFields.
+    pub desired_hash: u64,
+}
+
+impl Cached {
+    fn new(object: &Object) -> Self {
+        let mut slim = object.clone();
+        let metadata = slim.get_mut("metadata").and_then(Value::as_object_mut);
+        metadata.map(|metadata| metadata.remove("managedFields"));
+        Self {
+            text: serde_json::to_string(&slim).expect("JSON values always print").into(),
+            resource_version: object.resource_version().into(),
+            uid: object.uid().into(),
+            is_deleting: object.is_deleting(),
+            desired_hash: desired_hash(&mut slim),
+        }
+    }
+
+    /// The object, parsed anew: once a reconcile.
+    pub fn parse(&self) -> Object {
+        serde_json::from_str(&self.text).expect("printed by this store")
+    }
+
+    /// The object as a type.
+    pub fn parse_as<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.text)
+    }
+}
+
+fn desired_hash(slim: &mut Object) -> u64 {
+    if let Some(map) = slim.as_object_mut() {
+        map.remove("status");
+        map.get_mut("metadata").and_then(Value::as_object_mut).map(|metadata| metadata.remove("resourceVersion"));
+    }
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(slim).expect("JSON values always print").hash(&mut hasher);
+    hasher.finish()
+}
+
+/// One change in a store.
+pub struct Change<'a> {
+    /// Where.
+    pub key: &'a ObjectKey,
+    /// What was there.
+    pub old: Option<&'a Cached>,
+    /// What is there now.
+    pub new: Option<(&'a Cached, &'a Object)>,
+    /// Whether this is the answer to a write of our own; its echo in the watch is not reported again.
+    pub is_own_write: bool,
+}
+
+impl Change<'_> {
+    /// The object as it is now, or as it last was.
+    pub fn object(&self) -> Object {
+        match (self.new, self.old) {
+            (Some((_, object)), _) => object.clone(),
+            (None, Some(old)) => old.parse(),
+            (None, None) => Object::default(),
+        }
+    }
+
+    /// Whether something other than status, resourceVersion and managedFields changed.
+    pub fn is_desired_changed(&self) -> bool {
+        match (self.old, self.new) {
+            (Some(old), Some((new, _))) => old.desired_hash != new.desired_hash || old.uid != new.uid,
+            _ => true,
+        }
+    }
+}
+
+type Listener = Box<dyn Fn(&Change) + Send + Sync>;
+type IndexBy = fn(&Object) -> Vec<String>;
+
+/// All objects of one resource in one cluster.
+pub struct Store {
+    resource: Resource,
+    cluster: String,
+    index_by: IndexBy,
+    contents: RwLock<Contents>,
+    listener: Listener,
+    synced: watch::Sender<bool>,
+    is_stopped: AtomicBool,
+}
+
+#[derive(Default)]
+struct Contents {
+    objects: HashMap<ObjectKey, Entry>,
+    index: HashMap<String, BTreeSet<ObjectKey>>,
+    /// Newest resourceVersion that the watch has delivered; older states are not news.
+    delivered: u64,
+    /// What our own writes entered while a list was under way: the list may be older than they are.
+    observed_while_listing: HashSet<ObjectKey>,
+    is_listing: bool,
+}
+
+struct Entry {
+    cached: Arc<Cached>,
+    index_keys: Vec<String>,
+}
+
+impl Store {
+    /// An empty store. `index_by` names the index entries under which an object is found; `listener` hears of every change, on the
+    /// thread that brings it: it must only enqueue.
+    pub fn new(resource: Resource, cluster: &str, index_by: IndexBy, listener: impl Fn(&Change) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            resource,
+            cluster: cluster.to_owned(),
+            index_by,
+            contents: RwLock::default(),
+            listener: Box::new(listener),
+            synced: watch::Sender::new(false),
+            is_stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// What it holds.
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// The object, or `None` if there is none. An error while that cannot be known.
+    pub fn get(&self, key: &ObjectKey) -> Result<Option<Arc<Cached>>, NotSynced> {
+        self.ensure_synced()?;
+        Ok(self.read().objects.get(key).map(|entry| entry.cached.clone()))
+    }
+
+    /// All objects.
+    pub fn list(&self) -> Result<Vec<(ObjectKey, Arc<Cached>)>, NotSynced> {
+        self.ensure_synced()?;
+        Ok(self.read().objects.iter().map(|(key, entry)| (key.clone(), entry.cached.clone())).collect())
+    }
+
+    /// All keys, sorted.
+    pub fn keys(&self) -> Result<Vec<ObjectKey>, NotSynced> {
+        self.ensure_synced()?;
+        let mut keys: Vec<ObjectKey> = self.read().objects.keys().cloned().collect();
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// The objects under an index entry, sorted by key.
+    pub fn indexed(&self, entry: &str) -> Result<Vec<(ObjectKey, Arc<Cached>)>, NotSynced> {
+        self.ensure_synced()?;
+        let contents = self.read();
+        let keys = contents.index.get(entry).into_iter().flatten();
+        Ok(keys.map(|key| (key.clone(), contents.objects[key].cached.clone())).collect())
+    }
+
+    /// Whether everything has been seen at least once.
+    pub fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// Waits until everything has been seen once.
+    pub async fn wait_synced(&self) {
+        let mut synced = self.synced.subscribe();
+        // The sender lives in self, so this cannot fail while self is borrowed.
+        let _ = synced.wait_for(|synced| *synced).await;
+    }
+
+    /// Enters an object that the API server returned from our own write.
+    pub fn observe(&self, object: &Object) {
+        let version = version_of(object);
+        let is_news = {
+            let contents = self.read();
+            version > contents.delivered
+                && contents.objects.get(&ObjectKey::of(object)).is_none_or(|entry| parse_version(&entry.cached.resource_version) < version)
+        };
+        if is_news && self.is_synced() {
+            self.note_observed(object);
+            self.put(object, true);
+        }
+    }
+
+    /// Follows the cluster until the store is dropped by all others or stopped. Reconnects by itself; what was known stays known meanwhile.
+    pub async fn follow(self: Arc<Self>, api: ClusterApi, label_selector: Option<String>) {
+        let kube_api = kube::Api::<LiveObject>::all_with(api.client(), &self.resource.to_kube());
+        let mut config = watcher::Config::default();
+        if let Some(selector) = label_selector {
+            config = config.labels(&selector);
+        }
+        let mut events = std::pin::pin!(watcher::watcher(kube_api, config));
+        let mut listed: Option<HashSet<ObjectKey>> = None;
+        let mut failures = 0u32;
+        while let Some(event) = events.next().await {
+            if self.is_stopped.load(Ordering::Relaxed) {
+                return;
+            }
+            match event {
+                Ok(event) => {
+                    failures = 0;
+                    self.take(event, &mut listed);
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures.is_power_of_two() {
+                        tracing::warn!(cluster = self.cluster, resource = self.resource.plural, failures, "watch failed: {error}");
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(100 * u64::from(failures.min(100)))).await;
+                }
+            }
+        }
+    }
+
+    /// Ends [`Store::follow`] at its next event.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self, event: Event<LiveObject>, listed: &mut Option<HashSet<ObjectKey>>) {
+        match event {
+            Event::Init => {
+                self.write().is_listing = true;
+                *listed = Some(HashSet::new());
+            }
+            Event::InitApply(live) => {
+                if let Some(listed) = listed {
+                    listed.insert(ObjectKey::of(&live.object));
+                }
+                self.deliver(&live.object);
+            }
+            Event::InitDone => {
+                let listed = listed.take().unwrap_or_default();
+                self.not_listed(&listed).iter().for_each(|key| self.remove(key));
+                {
+                    let mut contents = self.write();
+                    contents.is_listing = false;
+                    contents.observed_while_listing.clear();
+                }
+                self.synced.send_replace(true);
+            }
+            Event::Apply(live) => self.deliver(&live.object),
+            Event::Delete(live) => {
+                self.note_delivered(&live.object);
+                self.remove(&ObjectKey::of(&live.object));
+            }
+        }
+    }
+
+    fn not_listed(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
+        let contents = self.read();
+        let is_gone = |key: &&ObjectKey| !listed.contains(*key) && !contents.observed_while_listing.contains(*key);
+        contents.objects.keys().filter(is_gone).cloned().collect()
+    }
+
+    fn deliver(&self, object: &Object) {
+        self.note_delivered(object);
+        let is_known = self.read().objects.get(&ObjectKey::of(object)).is_some_and(|entry| {
+            *entry.cached.resource_version == *object.resource_version() || parse_version(&entry.cached.resource_version) > version_of(object)
+        });
+        if !is_known {
+            self.put(object, false);
+        }
+    }
+
+    fn note_observed(&self, object: &Object) {
+        let mut contents = self.write();
+        if contents.is_listing {
+            contents.observed_while_listing.insert(ObjectKey::of(object));
+        }
+    }
+
+    fn note_delivered(&self, object: &Object) {
+        let mut contents = self.write();
+        contents.delivered = contents.delivered.max(version_of(object));
+    }
+
+    fn put(&self, object: &Object, is_own_write: bool) {
+        let key = ObjectKey::of(object);
+        let cached = Arc::new(Cached::new(object));
+        let index_keys = (self.index_by)(object);
+        let old = {
+            let mut contents = self.write();
+            for entry in &index_keys {
+                contents.index.entry(entry.clone()).or_default().insert(key.clone());
+            }
+            let old = contents.objects.insert(key.clone(), Entry { cached: cached.clone(), index_keys: index_keys.clone() });
+            if let Some(old) = &old {
+                contents.unindex(&key, old.index_keys.iter().filter(|entry| !index_keys.contains(entry)));
+            }
+            old
+        };
+        (self.listener)(&Change { key: &key, old: old.as_ref().map(|entry| &*entry.cached), new: Some((&cached, object)), is_own_write });
+    }
+
+    fn remove(&self, key: &ObjectKey) {
+        let old = {
+            let mut contents = self.write();
+            let old = contents.objects.remove(key);
+            if let Some(old) = &old {
+                contents.unindex(key, old.index_keys.iter());
+            }
+            old
+        };
+        if let Some(old) = old {
+            (self.listener)(&Change { key, old: Some(&old.cached), new: None, is_own_write: false });
+        }
+    }
+
+    /// An error while not everything has been seen.
+    pub fn ensure_synced(&self) -> Result<(), NotSynced> {
+        if self.is_synced() {
+            return Ok(());
+        }
+        Err(NotSynced { resource: self.resource.plural.clone(), cluster: self.cluster.clone() })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Contents> {
+        self.contents.read().expect("no code panics while it holds the store")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Contents> {
+        self.contents.write().expect("no code panics while it holds the store")
+    }
+}
+
+impl Contents {
+    fn unindex<'a>(&mut self, key: &ObjectKey, entries: impl Iterator<Item = &'a String>) {
+        for entry in entries {
+            if let Some(keys) = self.index.get_mut(entry) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.index.remove(entry);
+                }
+            }
+        }
+    }
+}
+
+fn version_of(object: &Object) -> u64 {
+    parse_version(object.resource_version())
+}
+
+/// Resource versions are comparable integers (Kubernetes 1.35 guarantees it for all its APIs).
+fn parse_version(version: &str) -> u64 {
+    version.parse().unwrap_or(0)
+}
+
+/// An index for stores that need none.
+pub fn no_index(_: &Object) -> Vec<String> {
+    Vec::new()
+}

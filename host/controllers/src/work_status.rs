@@ -1,0 +1,70 @@
+//! Member object → Work status: the one writer of `Work.status`.
+//!
+//! Puts together what the execution came to and what `core::collect` makes of the member's object; writes nothing that does not differ.
+
+use crate::cluster_api::ObjectKey;
+use crate::context::{Context, Error, now, typed, writing};
+use crate::execution::Executed;
+use crate::queue::Next;
+use crate::watch::Own;
+use flotilla_api::names;
+use flotilla_api::work::{ManifestStatus, Work};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use flotilla_core::collect::{self, Report};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Called when the changes of a Work's member objects have settled.
+pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Error> {
+    // 1. Read. What was never executed in this process is not known: its execution comes first.
+    let Some(cached) = context.control.own(Own::Work).get(&key)? else { return Ok(Next::Wait) };
+    let Some(executed) = context.executed.get(&key) else { return Ok(Next::Wait) };
+    let object = cached.parse();
+    let work: Work = typed(&object)?;
+    if work.metadata.deletion_timestamp.is_some() {
+        return Ok(Next::Wait);
+    }
+    let mut report = Report { is_dispatching: Some(executed != Executed::Suspended), ..Report::default() };
+    let mut unanswered = None;
+    match &executed {
+        Executed::Suspended => {}
+        Executed::Failed { message } => report.applied = Some(Err(message.clone())),
+        Executed::Applied => {
+            report.applied = Some(Ok(()));
+            match reflected(&context, &key, &work) {
+                Ok(reflected) => report.reflected = reflected,
+                Err(error) => unanswered = Some(error),
+            }
+        }
+    }
+    // 2. Decide.
+    let status = collect::work_status(work.status.as_ref(), &report, &Time(now()));
+    // 3. Write the difference.
+    if let Some(status) = status {
+        let old = object.get("status").cloned().unwrap_or(Value::Null);
+        let new = serde_json::to_value(&status).expect("a status always prints");
+        let patch = json!({"status": crate::merge::difference(&old, &new)});
+        match context.control.api.patch_status(&Own::Work.resource(), &key, &patch).await {
+            Ok(written) => context.control.own(Own::Work).observe(&written),
+            Err(error) if error.is_not_found() => return Ok(Next::Wait),
+            Err(error) => return Err(writing(format!("status of Work {key}"))(error)),
+        }
+    }
+    unanswered.map_or(Ok(Next::Wait), Err)
+}
+
+/// What the member's object says; `None` while it is not there.
+fn reflected(context: &Context, key: &ObjectKey, work: &Work) -> Result<Option<ManifestStatus>, Error> {
+    let cluster = names::cluster_of_execution_namespace(key.namespace().unwrap_or_default()).unwrap_or_default();
+    let unknown = |why: &str| Error::Waiting(format!("Cluster {cluster} {why}"));
+    let member = context.members.get(cluster).ok_or_else(|| unknown("is not connected yet"))?;
+    let served = member.served().ok_or_else(|| unknown("has not said yet what it serves"))?;
+    let Some(manifest) = work.spec.manifests().first() else { return Ok(None) };
+    let resource = served.resource(&manifest.gvk()).ok_or_else(|| unknown(&format!("does not serve {}", manifest.gvk())))?;
+    let Some(observed) = member.store(resource).get(&ObjectKey::of(manifest))? else { return Ok(None) };
+    let reflected = collect::reflect(&observed.parse(), &resource.plural, &*context.interpreter)?;
+    if let Some(Err(error)) = &reflected.unwell {
+        tracing::warn!(work = %key, cluster, "health is unknown: {error}");
+    }
+    Ok(Some(reflected.status))
+}

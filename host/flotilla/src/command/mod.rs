@@ -1,0 +1,11 @@
+//! One file a subcommand: its flags, and the call it makes.
+
+pub mod completion;
+pub mod controllers;
+pub mod decide;
+pub mod interpret;
+pub mod plugin;
+pub mod preview;
+pub mod sandbox;
+pub mod version;
+pub mod webhook;
