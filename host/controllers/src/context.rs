@@ -37,7 +37,7 @@ pub struct Context {
 }
 
 /// Settings of the controllers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// How often a member is probed.
     pub probe_every: Duration,
@@ -47,6 +47,8 @@ pub struct Options {
     pub skipped_namespaces: Vec<String>,
     /// How long changes settle before a status is written.
     pub windows: crate::queues::Windows,
+    /// Where what the control plane serves is put, for plugins that answer for any served version.
+    pub served: crate::watch::SharedServed,
 }
 
 impl Default for Options {
@@ -56,6 +58,7 @@ impl Default for Options {
             failure_threshold: Duration::from_secs(30),
             skipped_namespaces: vec!["kube-.*".to_owned()],
             windows: crate::queues::Windows::default(),
+            served: crate::watch::SharedServed::default(),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Fleet {
         let own_listener = own_listener(queues.clone(), shared.clone());
         let template_listener = template_listener(queues.clone());
         let context = Arc::new(Context {
-            control: ControlPlane::new(control.clone(), own_listener, template_listener),
+            control: ControlPlane::new(control.clone(), options.served.clone(), own_listener, template_listener),
             members: Members::new(connect, member_listener(queues.clone())),
             clusters: ClusterList::default(),
             policies: Policies::new(&options.skipped_namespaces)?,

@@ -5,6 +5,7 @@
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::served::Served;
 use crate::store::{Change, Store};
+use crate::watch::SharedServed;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::labels;
 use flotilla_api::object::Object;
@@ -116,7 +117,7 @@ pub struct Member {
     pub api: ClusterApi,
     /// What of the Cluster object the connection was made from.
     connected_by: String,
-    served: RwLock<Option<Arc<Served>>>,
+    served: SharedServed,
     stores: Mutex<BTreeMap<Resource, Arc<Store>>>,
     listener: MemberListener,
 }
@@ -124,17 +125,12 @@ pub struct Member {
 impl Member {
     /// What it serves; `None` while that is not known.
     pub fn served(&self) -> Option<Arc<Served>> {
-        self.served.read().expect("no code panics while it holds the snapshot").clone()
+        self.served.get()
     }
 
     /// Replaces what it serves; says whether that changed anything.
     pub fn set_served(&self, served: Served) -> bool {
-        let mut current = self.served.write().expect("no code panics while it holds the snapshot");
-        let is_changed = current.as_deref() != Some(&served);
-        if is_changed {
-            *current = Some(Arc::new(served));
-        }
-        is_changed
+        self.served.set(served)
     }
 
     /// The managed objects of one resource; the watch starts with the first call.
@@ -186,7 +182,7 @@ impl Members {
             name: cluster.name().to_owned(),
             api,
             connected_by,
-            served: RwLock::default(),
+            served: SharedServed::default(),
             stores: Mutex::default(),
             listener: self.listener.clone(),
         });

@@ -110,24 +110,45 @@ fn facts_of_binding(binding: &Object) -> Vec<String> {
     clusters.into_iter().flatten().filter_map(|cluster| cluster["name"].as_str()).map(cluster_entry).collect()
 }
 
+/// What the control plane serves, for whoever must know it without the rest of the controllers.
+#[derive(Clone, Default)]
+pub struct SharedServed(Arc<RwLock<Option<Arc<Served>>>>);
+
+impl SharedServed {
+    /// What is served, once discovery has answered.
+    pub fn get(&self) -> Option<Arc<Served>> {
+        self.0.read().expect("no code panics while it holds the snapshot").clone()
+    }
+
+    /// Replaces what is served; says whether anything changed.
+    pub fn set(&self, served: Served) -> bool {
+        let mut current = self.0.write().expect("no code panics while it holds the snapshot");
+        let is_changed = current.as_deref() != Some(&served);
+        if is_changed {
+            *current = Some(Arc::new(served));
+        }
+        is_changed
+    }
+}
+
 /// Everything that is seen of the control plane.
 pub struct ControlPlane {
     /// Its API.
     pub api: ClusterApi,
     own: HashMap<Own, Arc<Store>>,
-    served: RwLock<Option<Arc<Served>>>,
+    served: SharedServed,
     templates: Mutex<HashMap<GroupKind, Arc<Store>>>,
     template_listener: TemplateListener,
 }
 
 impl ControlPlane {
     /// Nothing seen yet; [`ControlPlane::start`] begins.
-    pub fn new(api: ClusterApi, own_listener: OwnListener, template_listener: TemplateListener) -> Self {
+    pub fn new(api: ClusterApi, served: SharedServed, own_listener: OwnListener, template_listener: TemplateListener) -> Self {
         let own = Own::ALL.into_iter().map(|kind| {
             let listener = own_listener.clone();
             (kind, Store::new(kind.resource(), CONTROL_PLANE, kind.index(), move |change| listener(kind, change)))
         });
-        Self { api, own: own.collect(), served: RwLock::default(), templates: Mutex::default(), template_listener }
+        Self { api, own: own.collect(), served, templates: Mutex::default(), template_listener }
     }
 
     /// Starts the watches of our own kinds and waits until all are filled.
@@ -147,18 +168,13 @@ impl ControlPlane {
 
     /// What the control plane serves; an error until discovery has answered once.
     pub fn served(&self) -> Result<Arc<Served>, NotSynced> {
-        let served = self.served.read().expect("no code panics while it holds the snapshot").clone();
+        let served = self.served.get();
         served.ok_or_else(|| NotSynced { resource: "discovery".into(), cluster: CONTROL_PLANE.into() })
     }
 
     /// Replaces what it serves; says whether anything changed.
     pub fn set_served(&self, served: Served) -> bool {
-        let mut current = self.served.write().expect("no code panics while it holds the snapshot");
-        let is_changed = current.as_deref() != Some(&served);
-        if is_changed {
-            *current = Some(Arc::new(served));
-        }
-        is_changed
+        self.served.set(served)
     }
 
     /// The templates of a kind, whatever the version: watched from the first call on, in the version asked for first (or the preferred

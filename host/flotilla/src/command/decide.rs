@@ -68,9 +68,9 @@ impl Decide {
 impl Decision {
     fn answer(self, question: &Value) -> Value {
         match self {
-            Self::Match => flotilla_core::matching::answer(question),
-            Self::Schedule => flotilla_core::scheduling::answer(question),
-            Self::Override => flotilla_core::overrides::answer(question),
+            Self::Match => flotilla_core::matching::batch::answer(question),
+            Self::Schedule => flotilla_core::scheduling::batch::answer(question),
+            Self::Override => flotilla_core::overrides::batch::answer(question),
         }
     }
 }

@@ -19,9 +19,9 @@ impl Version {
     /// Prints the version and what it speaks.
     pub fn run(self) -> Result<Code, Failure> {
         match self.output {
-            Output::Table => print_line(format!("flotilla {VERSION} (plugin contract {})", flotilla_interpreter::CONTRACT)),
+            Output::Table => print_line(format!("flotilla {VERSION} (plugin contract {})", "1.0.0")),
             Output::Name => print_line(VERSION),
-            output => print_value(&json!({"version": VERSION, "pluginContract": flotilla_interpreter::CONTRACT}), output)?,
+            output => print_value(&json!({"version": VERSION, "pluginContract": "1.0.0"}), output)?,
         }
         Ok(Code::Done)
     }
