@@ -1,0 +1,99 @@
+//! Values as the real server's messages print them: Go's `%v` and `%q`.
+
+use serde_json::Value;
+use std::fmt::Write;
+
+/// Like Go's `%v` of a decoded JSON value: `map[a:1 b:[x y] c:<nil>]`.
+pub(crate) fn plain(value: &Value) -> String {
+    let mut text = String::new();
+    write_plain(value, &mut text);
+    text
+}
+
+fn write_plain(value: &Value, text: &mut String) {
+    match value {
+        Value::Null => text.push_str("<nil>"),
+        Value::String(string) => text.push_str(string),
+        Value::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                text.push_str(if index == 0 { "" } else { " " });
+                write_plain(item, text);
+            }
+            text.push(']');
+        }
+        Value::Object(map) => {
+            text.push_str("map[");
+            for (index, (key, item)) in map.iter().enumerate() {
+                let _ = write!(text, "{}{key}:", if index == 0 { "" } else { " " });
+                write_plain(item, text);
+            }
+            text.push(']');
+        }
+        scalar => {
+            let _ = write!(text, "{scalar}");
+        }
+    }
+}
+
+/// Like Go's `%q`: quoted, with `"`, `\` and control characters escaped.
+pub(crate) fn quoted(string: &str) -> String {
+    let mut text = String::with_capacity(string.len() + 2);
+    text.push('"');
+    for c in string.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            '\u{7}' => text.push_str("\\a"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{b}' => text.push_str("\\v"),
+            '\u{c}' => text.push_str("\\f"),
+            c if c.is_ascii_control() => {
+                let _ = write!(text, "\\x{:02x}", c as u32);
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}
+
+/// Like Go's `%v` of a float64: the shortest form, with an exponent from `1e+06` on.
+pub(crate) fn float(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let (mantissa, exponent) = scientific.split_once('e').expect("made by {:e}");
+    match exponent.parse::<i32>() {
+        Ok(power) if number != 0.0 && !(-4..6).contains(&power) => {
+            format!(
+                "{mantissa}e{}{:02}",
+                if power < 0 { '-' } else { '+' },
+                power.abs()
+            )
+        }
+        _ => format!("{number}"),
+    }
+}
+
+/// A value in a field error: text quoted, everything else as JSON.
+pub(crate) fn bad_value(value: &Value) -> String {
+    match value {
+        Value::String(string) => quoted(string),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_print_as_go_prints_them() {
+        let value = json!({"b": [1, "x", null], "a": {"c": true}});
+        assert_eq!(plain(&value), "map[a:map[c:true] b:[1 x <nil>]]");
+        assert_eq!(quoted("say \"hi\"\n\u{1}ü"), "\"say \\\"hi\\\"\\n\\x01ü\"");
+    }
+}
