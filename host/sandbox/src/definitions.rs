@@ -64,7 +64,6 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
         let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
         match version.pointer("/schema/openAPIV3Schema") {
             None => errors.push(required(&field, "schemas are required")),
-            Some(_) if !crate::FIELDS => {}
             Some(schema) => errors.extend(TypeSchema::from_crd(schema).err().into_iter().flatten().map(|mut error| {
                 error.field = if error.field.is_empty() { field.clone() } else { format!("{field}.{}", error.field) };
                 error
@@ -92,6 +91,23 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
     fields.iter().filter_map(|(pointer, field)| immutable(pointer, field)).collect()
 }
 
+/// `status` of a definition that nobody has looked at yet.
+pub fn initial_status(definition: &Value) -> Value {
+    json!({"acceptedNames": {"kind": "", "plural": ""}, "conditions": [], "storedVersions": stored_versions(definition)})
+}
+
+/// All versions that objects were ever stored in.
+fn stored_versions(definition: &Value) -> Vec<String> {
+    let mut stored = texts(definition.pointer("/status/storedVersions"));
+    for version in versions(definition).iter().filter(|version| version["storage"] == json!(true)) {
+        let name = text(version, "/name").to_owned();
+        if !stored.contains(&name) {
+            stored.push(name);
+        }
+    }
+    stored
+}
+
 /// `status` of an accepted definition. The times of conditions that were there stay.
 pub fn accepted_status(definition: &Value, now: &str) -> Value {
     let condition = |kind: &str, reason: &str, message: &str| {
@@ -100,38 +116,29 @@ pub fn accepted_status(definition: &Value, now: &str) -> Value {
         old.cloned()
             .unwrap_or_else(|| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now}))
     };
-    let mut stored = texts(definition.pointer("/status/storedVersions"));
-    for version in versions(definition).iter().filter(|version| version["storage"] == json!(true)) {
-        let name = text(version, "/name").to_owned();
-        if !stored.contains(&name) {
-            stored.push(name);
-        }
-    }
     json!({
         "acceptedNames": definition["spec"]["names"],
         "conditions": [
             condition("NamesAccepted", "NoConflicts", "no conflicts found"),
             condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
         ],
-        "storedVersions": stored,
+        "storedVersions": stored_versions(definition),
     })
 }
 
 /// The types that a definition serves, newest version first; none while its schema cannot be read.
 pub fn served_types(definition: &Value) -> Vec<Arc<ResourceType>> {
-    let group = text(definition, "/spec/group");
-    let storage = versions(definition).iter().find(|version| version["storage"] == json!(true));
-    let Some(storage) = storage.map(|version| api_version(group, text(version, "/name"))) else { return Vec::new() };
+    let Some(storage) = versions(definition).iter().find(|version| version["storage"] == json!(true)) else { return Vec::new() };
     let mut served: Vec<_> = versions(definition)
         .iter()
         .filter(|version| version["served"] == json!(true))
-        .filter_map(|version| Some(Arc::new(served_type(definition, version, &storage)?)))
+        .filter_map(|version| Some(Arc::new(served_type(definition, version, storage)?)))
         .collect();
     served.sort_by_key(|of| std::cmp::Reverse(names::version_priority(&of.version)));
     served
 }
 
-fn served_type(definition: &Value, version: &Value, storage: &str) -> Option<ResourceType> {
+fn served_type(definition: &Value, version: &Value, storage: &Value) -> Option<ResourceType> {
     let spec = &definition["spec"];
     let group = text(definition, "/spec/group").to_owned();
     let open_api = version.pointer("/schema/openAPIV3Schema")?.clone();
@@ -150,18 +157,23 @@ fn served_type(definition: &Value, version: &Value, storage: &str) -> Option<Res
         scale: scale_paths(&subresources["scale"]),
         has_generation: true,
         stored_as: format!("{plural}.{group}").into(),
-        storage_api_version: storage.to_owned(),
+        storage_api_version: api_version(&group, text(storage, "/name")),
         view: None,
         behaviour: None,
-        schema: if crate::FIELDS { Some(Arc::new(TypeSchema::from_crd(&open_api).ok()?)) } else { None },
+        schema: Some(schema_of(version)?),
         custom: Some(CustomVersion {
             printer_columns: version["additionalPrinterColumns"].as_array().cloned().unwrap_or_default(),
             selectable_fields: selectable_fields(version),
             deprecation: deprecation(version, &group, kind),
             open_api,
+            storage_schema: if version["name"] == storage["name"] { None } else { Some(schema_of(storage)?) },
         }),
         group,
     })
+}
+
+fn schema_of(version: &Value) -> Option<Arc<TypeSchema>> {
+    Some(Arc::new(TypeSchema::from_crd(version.pointer("/schema/openAPIV3Schema")?).ok()?))
 }
 
 fn scale_paths(scale: &Value) -> Option<ScalePaths> {

@@ -32,7 +32,13 @@ struct Subresource {
     verbs: &'static [&'static str],
 }
 
-const fn sub(name: &'static str, group: &'static str, version: &'static str, kind: &'static str, verbs: &'static [&'static str]) -> Subresource {
+const fn sub(
+    name: &'static str,
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    verbs: &'static [&'static str],
+) -> Subresource {
     Subresource { name, group, version, kind, verbs }
 }
 
@@ -148,7 +154,9 @@ fn aggregated(groups: Vec<Value>) -> Response {
 }
 
 fn wants_aggregated(accept: &str) -> bool {
-    let parts = |media: &str| ["g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"].iter().all(|part| media.split(';').any(|one| one.trim() == *part));
+    let parts = |media: &str| {
+        ["g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"].iter().all(|part| media.split(';').any(|one| one.trim() == *part))
+    };
     accept.split(',').any(parts)
 }
 
@@ -196,7 +204,8 @@ pub fn version(server: &ApiServer, group: &str, version: &str) -> Option<Respons
     let types = server.registry().types();
     let mut resources = Vec::new();
     for of in in_version(&types, group, version) {
-        let resource = json!({"name": of.plural, "singularName": of.singular, "namespaced": of.namespaced, "kind": of.kind, "verbs": verbs(of)});
+        let resource =
+            json!({"name": of.plural, "singularName": of.singular, "namespaced": of.namespaced, "kind": of.kind, "verbs": verbs(of)});
         resources.push(with_names(resource, of));
         resources.extend(subresources(of).iter().map(|sub| legacy_subresource(of, sub)));
     }
@@ -215,8 +224,7 @@ pub fn version(server: &ApiServer, group: &str, version: &str) -> Option<Respons
 
 fn legacy_subresource(of: &ResourceType, sub: &Subresource) -> Value {
     let kind = if sub.kind.is_empty() { of.kind.as_str() } else { sub.kind };
-    let mut resource =
-        json!({"name": format!("{}/{}", of.plural, sub.name), "singularName": "", "namespaced": of.namespaced, "kind": kind, "verbs": sub.verbs});
+    let mut resource = json!({"name": format!("{}/{}", of.plural, sub.name), "singularName": "", "namespaced": of.namespaced, "kind": kind, "verbs": sub.verbs});
     if !sub.group.is_empty() {
         resource["group"] = sub.group.into();
         resource["version"] = sub.version.into();

@@ -14,7 +14,6 @@ pub mod definitions;
 mod discovery;
 pub mod faults;
 pub mod fields;
-mod go;
 pub mod handlers;
 pub mod kinds;
 pub mod kubeconfig;
@@ -37,6 +36,3 @@ pub mod status;
 pub mod storage;
 mod tls;
 pub mod writes;
-
-/// Whether [`fields`] can be called yet.
-pub(crate) const FIELDS: bool = false;

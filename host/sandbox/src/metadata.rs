@@ -67,14 +67,18 @@ pub fn raise_generation(object: &mut Value) {
 }
 
 fn is_new_generation(new: &Value, old: &Value, kind: &ResourceType) -> bool {
-    let relevant = |object: &Value| {
-        let fields = object.as_object().cloned().unwrap_or_default();
-        let outside = |key: &str| key != "metadata" && key != "apiVersion" && (key != "status" || !kind.has_status);
-        fields.into_iter().filter(|(key, _)| outside(key)).collect::<Map<_, _>>()
-    };
+    let outside = if kind.has_status { &["metadata", "apiVersion", "status"][..] } else { &["metadata", "apiVersion"] };
     let annotations =
         kind.group == "apps" && kind.plural == "deployments" && new["metadata"]["annotations"] != old["metadata"]["annotations"];
-    annotations || relevant(new) != relevant(old)
+    annotations || !is_same_but(new, old, outside)
+}
+
+/// Whether two objects have the same fields, some fields aside.
+fn is_same_but(a: &Value, b: &Value, aside: &[&str]) -> bool {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else { return a == b };
+    let counts = |field: &&String| !aside.contains(&field.as_str());
+    a.keys().filter(counts).count() == b.keys().filter(counts).count()
+        && a.iter().filter(|(field, _)| counts(field)).all(|(field, value)| b.get(field) == Some(value))
 }
 
 /// What a change of metadata is refused for, beyond what a new object is.
@@ -111,21 +115,18 @@ pub fn is_ready_to_go(object: &Value) -> bool {
 
 /// Whether a write would change nothing but the times of managed fields.
 pub fn is_same(new: &Value, old: &Value) -> bool {
-    let plain = |object: &Value| {
-        let mut object = object.clone();
-        let metadata = of(&mut object);
-        metadata.remove("resourceVersion");
-        for entry in metadata.get_mut("managedFields").and_then(Value::as_array_mut).into_iter().flatten() {
-            entry.as_object_mut().map(|entry| entry.remove("time"));
-        }
-        for (field, value) in [("labels", Value::Object(Map::new())), ("annotations", Value::Object(Map::new()))] {
-            if metadata.get(field) == Some(&value) {
-                metadata.remove(field);
-            }
-        }
-        object
-    };
-    new == old || plain(new) == plain(old)
+    const MAPS: [&str; 2] = ["labels", "annotations"];
+    let (a, b) = (&new["metadata"], &old["metadata"]);
+    let entries = |metadata: &Value| metadata["managedFields"].as_array().map_or(0, Vec::len);
+    is_same_but(new, old, &["metadata"])
+        && is_same_but(a, b, &["resourceVersion", "managedFields", MAPS[0], MAPS[1]])
+        && MAPS.iter().all(|map| a[map] == b[map] || (is_empty(&a[map]) && is_empty(&b[map])))
+        && entries(a) == entries(b)
+        && (0..entries(a)).all(|index| is_same_but(&a["managedFields"][index], &b["managedFields"][index], &["time"]))
+}
+
+fn is_empty(map: &Value) -> bool {
+    map.as_object().is_none_or(Map::is_empty)
 }
 
 #[cfg(test)]
@@ -158,5 +159,8 @@ mod tests {
         let at = |time: &str, data: i64| json!({"metadata": {"managedFields": [{"manager": "a", "time": time}]}, "data": data});
         assert!(is_same(&at("1", 1), &at("2", 1)));
         assert!(!is_same(&at("1", 1), &at("1", 2)));
+        assert!(!is_same(&at("1", 1), &json!({"data": 1})));
+        assert!(is_same(&json!({"metadata": {"labels": {}}}), &json!({"metadata": {}})));
+        assert!(!is_same(&json!({"metadata": {"labels": {"a": "b"}}}), &json!({"metadata": {}})));
     }
 }

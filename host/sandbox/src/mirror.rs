@@ -59,7 +59,8 @@ fn copy(member: &ApiServer, definition: &Value) {
             metadata.insert(field.into(), value.clone());
         }
     }
-    let copy = json!({"apiVersion": definition["apiVersion"], "kind": definition["kind"], "metadata": metadata, "spec": definition["spec"]});
+    let copy =
+        json!({"apiVersion": definition["apiVersion"], "kind": definition["kind"], "metadata": metadata, "spec": definition["spec"]});
     if let Err(error) = put(member, &write, copy) {
         tracing::warn!(cluster = member.name(), definition = name_of(definition), error = error.message, "definition not mirrored");
     }

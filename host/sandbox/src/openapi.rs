@@ -41,6 +41,14 @@ fn hash_of(served: &[Arc<ResourceType>]) -> String {
     format!("{:016X}", hasher.finish())
 }
 
+/// `/openapi/v2`: a document without types, in the protobuf that kubectl wants. It asks for it where the other documents do not know a
+/// kind, and then only to be told that neither does this one.
+pub fn legacy() -> Response {
+    // `swagger: "2.0"`, `info: {title: "Kubernetes", version: "v1"}`, `paths: {}`.
+    const DOCUMENT: &[u8] = b"\x0a\x032.0\x12\x10\x0a\x0aKubernetes\x12\x02v1\x42\x00";
+    response::with_type(200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", DOCUMENT.into())
+}
+
 /// `/openapi/v3/<path>`; `None` for a version that is not served.
 pub fn document(server: &ApiServer, path: &str) -> Option<Response> {
     let types = server.registry().types();

@@ -166,11 +166,14 @@ fn read_message(name: &str, bytes: &[u8], depth: usize) -> Result<Option<Value>,
         match (field.shape, wire) {
             (Shape::Map, Wire::Bytes(entry)) => {
                 let (key, value) = map_entry(field, entry, depth)?;
-                list_in(&mut object, field.json, Value::Object(Map::new())).as_object_mut().map(|map| map.insert(key, value));
+                if let Value::Object(map) = object.entry(field.json).or_insert_with(|| Value::Object(Map::new())) {
+                    map.insert(key, value);
+                }
             }
             (Shape::Repeated, wire) => {
-                for value in repeated(field, wire, depth)? {
-                    list_in(&mut object, field.json, Value::Array(Vec::new())).as_array_mut().map(|list| list.push(value));
+                let values = repeated(field, wire, depth)?;
+                if let Value::Array(list) = object.entry(field.json).or_insert_with(|| Value::Array(Vec::new())) {
+                    list.extend(values);
                 }
             }
             (_, wire) => {
@@ -184,10 +187,6 @@ fn read_message(name: &str, bytes: &[u8], depth: usize) -> Result<Option<Value>,
         }
     }
     Ok(Some(Value::Object(object)))
-}
-
-fn list_in<'a>(object: &'a mut Map<String, Value>, key: &str, empty: Value) -> &'a mut Value {
-    object.entry(key).or_insert(empty)
 }
 
 /// Numbers may come packed into one piece.

@@ -81,6 +81,8 @@ pub struct CustomVersion {
     pub deprecation: Option<String>,
     /// The schema as the CRD gives it, for OpenAPI.
     pub open_api: Value,
+    /// The schema of the storage version, where that is another: what it does not know is not kept.
+    pub storage_schema: Option<Arc<TypeSchema>>,
 }
 
 impl std::fmt::Debug for ResourceType {
@@ -126,7 +128,7 @@ impl ResourceType {
             scale,
             has_generation: built_in.has_generation,
             stored_as: view.as_ref().map_or_else(|| qualified(built_in.plural, built_in.group).into(), |view| view.kept.stored_as.clone()),
-            schema: if crate::FIELDS { TypeSchema::built_in(&version, built_in.kind) } else { None },
+            schema: TypeSchema::built_in(&version, built_in.kind),
             storage_api_version: view.as_ref().map_or(version, |view| view.kept.api_version()),
             view,
             behaviour: Some(built_in.behaviour),

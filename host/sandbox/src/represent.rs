@@ -16,6 +16,9 @@ pub fn served<'a>(of: &ResourceType, object: &'a Value) -> Cow<'a, Value> {
         None => {
             let mut object = object.clone();
             object["apiVersion"] = of.api_version().into();
+            if let Some(schema) = &of.schema {
+                schema.prune(&mut object);
+            }
             Cow::Owned(object)
         }
     }
@@ -24,6 +27,10 @@ pub fn served<'a>(of: &ResourceType, object: &'a Value) -> Cow<'a, Value> {
 /// The object in the version in which it is stored.
 pub fn stored(of: &ResourceType, mut object: Value) -> Value {
     object["apiVersion"] = of.storage_api_version.as_str().into();
+    if let Some(schema) = of.custom.as_ref().and_then(|custom| custom.storage_schema.as_ref()) {
+        schema.prune(&mut object);
+        schema.default(&mut object);
+    }
     object
 }
 
@@ -33,6 +40,18 @@ pub fn json_of(of: &ResourceType, entry: &Entry) -> Bytes {
         Cow::Borrowed(_) => entry.json(),
         Cow::Owned(value) => bytes(&value),
     }
+}
+
+/// An item of a list: the lists of built-in types say the type once, at the top.
+fn item_of(of: &ResourceType, entry: &Entry) -> Bytes {
+    if of.custom.is_some() {
+        return json_of(of, entry);
+    }
+    let fields = match served(of, &entry.value) {
+        Cow::Borrowed(_) => entry.json_untyped(),
+        Cow::Owned(value) => Entry::unstored(value, entry.revision).json_untyped(),
+    };
+    Bytes::from([b"{", &fields[..]].concat())
 }
 
 /// A value as JSON.
@@ -56,7 +75,7 @@ pub fn object(of: &ResourceType, entry: &Entry, form: Form, now: i64) -> Bytes {
 pub fn list(of: &ResourceType, entries: &[&Entry], form: Form, metadata: Value, now: i64) -> Bytes {
     match form {
         Form::Object => {
-            let items = entries.iter().map(|entry| json_of(of, entry));
+            let items = entries.iter().map(|entry| item_of(of, entry));
             joined(&of.list_kind, &of.api_version(), &metadata, items)
         }
         Form::Partial => {

@@ -19,7 +19,7 @@ pub const CONTROL: &str = "flotilla";
 pub struct SandboxOptions {
     /// Names of the members.
     pub members: Vec<String>,
-    /// How each member behaves; its nodes are named after it.
+    /// How each member behaves; the nodes of the first are `m1-node1`, `m1-node2`, ….
     pub member: MemberOptions,
     /// Whether definitions of the control plane are copied to the members.
     pub sync_crds: bool,
@@ -33,14 +33,7 @@ pub struct SandboxOptions {
 
 impl Default for SandboxOptions {
     fn default() -> Self {
-        Self {
-            members: members(3),
-            member: MemberOptions::default(),
-            sync_crds: true,
-            listen: true,
-            port_base: None,
-            kubeconfig: None,
-        }
+        Self { members: members(3), member: MemberOptions::default(), sync_crds: true, listen: true, port_base: None, kubeconfig: None }
     }
 }
 
@@ -83,9 +76,8 @@ impl Sandbox {
         if options.listen {
             sandbox.listen(&authority, options.port_base).await?;
         }
-        for member in &mut sandbox.members {
-            let prefix = format!("{}-", member.name);
-            let how = MemberOptions { node_prefix: prefix, ..options.member.clone() };
+        for (number, member) in (1..).zip(&mut sandbox.members) {
+            let how = MemberOptions { node_prefix: format!("m{number}-"), ..options.member.clone() };
             member.simulation = Some(simulation::start(member.api.client_as("kube-controller-manager"), how));
         }
         if options.sync_crds {

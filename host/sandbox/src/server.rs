@@ -12,6 +12,7 @@ use crate::request::{Call, Params, Target, User, agent};
 use crate::response;
 use crate::status::ApiError;
 use crate::storage::{Key, Store};
+use crate::writes::{self, Write};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -155,20 +156,23 @@ impl ApiServer {
     /// Serves what a stored CustomResourceDefinition defines, and says so in its status. A definition that is being deleted serves on
     /// until its objects are gone.
     pub(crate) fn accept_definition(&self, name: &str) {
-        let (of, key) = (definitions::STORED_AS.into(), Key::new("", name));
-        while let Some(entry) = self.store().get(&of, &key) {
-            self.registry().set_custom(name, definitions::served_types(&entry.value));
-            let status = definitions::accepted_status(&entry.value, &self.now());
-            if entry.value["status"] == status {
-                return;
-            }
-            let mut accepted = entry.value.clone();
-            accepted["status"] = status;
-            if self.store().update(&of, key.clone(), entry.revision, accepted).is_ok() {
-                return;
-            }
+        let (types, user) = (self.registry().types(), User::default());
+        let Some(of) = types.stored_as(&definitions::STORED_AS.into()) else { return };
+        let Some(entry) = self.store().get(&of.stored_as, &Key::new("", name)) else {
+            return self.registry().set_custom(name, Vec::new());
+        };
+        self.registry().set_custom(name, definitions::served_types(&entry.value));
+        let status = definitions::accepted_status(&entry.value, &self.now());
+        if entry.value["status"] == status {
+            return;
         }
-        self.registry().set_custom(name, Vec::new());
+        let mut accepted = entry.value.clone();
+        accepted["status"] = status;
+        let write = Write { subresource: "status", ..Write::internal(of, None, &user) };
+        // This comes back here for what is then stored; someone who wrote in between does so too.
+        if let Err(error) = writes::update(self, &write, &entry, accepted, &mut Vec::new()) {
+            tracing::warn!(definition = name, error = error.message, "status of a definition not written");
+        }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, ApiError> {
@@ -195,6 +199,7 @@ impl ApiServer {
             "/healthz" | "/livez" | "/readyz" => Some(discovery::health(&Params::parse(&parts.uri), path)),
             "/api" => Some(discovery::core(self, accept)),
             "/apis" => Some(discovery::groups(self, accept)),
+            "/openapi/v2" => Some(openapi::legacy()),
             "/openapi/v3" => Some(openapi::index(self)),
             _ if path.starts_with("/healthz/") || path.starts_with("/livez/") || path.starts_with("/readyz/") => {
                 Some(response::text(200, "ok"))

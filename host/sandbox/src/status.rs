@@ -103,6 +103,13 @@ impl ApiError {
         Self::plain(410, "Expired", message)
     }
 
+    /// 504: the revision asked for is not written yet.
+    pub fn too_new(wanted: u64, current: u64) -> Self {
+        let message = format!("Too large resource version: {wanted}, current: {current}");
+        let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+        Self { details: Some(json!({"causes": [cause], "retryAfterSeconds": 1})), ..Self::plain(504, "Timeout", message) }
+    }
+
     /// 413: the body is larger than the server reads.
     pub fn too_large() -> Self {
         Self::plain(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")

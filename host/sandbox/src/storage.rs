@@ -14,6 +14,32 @@ pub type TypeId = Arc<str>;
 /// Events kept per type for watches; older ones answer `Expired`.
 const HISTORY: usize = 4096;
 
+/// An object as JSON: kind and apiVersion first, so that a list can leave them out without copying the rest.
+#[derive(Debug)]
+struct Json {
+    whole: Bytes,
+    /// Where the fields behind kind and apiVersion begin.
+    rest: usize,
+}
+
+impl Json {
+    fn of(value: &Value) -> Self {
+        let (Some(kind), Some(version), Some(fields)) = (value["kind"].as_str(), value["apiVersion"].as_str(), value.as_object()) else {
+            return Self { whole: Bytes::from(value.to_string()), rest: 0 };
+        };
+        let mut text = format!("{{\"kind\":{},\"apiVersion\":{}", Value::from(kind), Value::from(version)).into_bytes();
+        let rest = text.len();
+        for (name, field) in fields.iter().filter(|(name, _)| *name != "kind" && *name != "apiVersion") {
+            text.push(b',');
+            serde_json::to_writer(&mut text, name).expect("text serialises");
+            text.push(b':');
+            serde_json::to_writer(&mut text, field).expect("JSON values serialise");
+        }
+        text.push(b'}');
+        Self { whole: Bytes::from(text), rest }
+    }
+}
+
 /// One stored version of one object, with its serialised form made at most once.
 #[derive(Debug)]
 pub struct Entry {
@@ -21,7 +47,7 @@ pub struct Entry {
     pub value: Value,
     /// The revision that wrote it.
     pub revision: u64,
-    json: OnceLock<Bytes>,
+    json: OnceLock<Json>,
 }
 
 impl Entry {
@@ -37,7 +63,13 @@ impl Entry {
 
     /// The object as JSON.
     pub fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from(serde_json::to_vec(&self.value).expect("JSON values serialise"))).clone()
+        self.json.get_or_init(|| Json::of(&self.value)).whole.clone()
+    }
+
+    /// The fields of the object behind its kind and apiVersion, as JSON without the opening brace.
+    pub fn json_untyped(&self) -> Bytes {
+        let json = self.json.get_or_init(|| Json::of(&self.value));
+        json.whole.slice((json.rest + 1).min(json.whole.len())..)
     }
 }
 
@@ -316,6 +348,14 @@ mod tests {
 
     fn object(value: u64) -> Value {
         json!({"metadata": {"name": "a"}, "data": value})
+    }
+
+    #[test]
+    fn a_list_item_is_the_object_without_its_type() {
+        let object = json!({"apiVersion": "v1", "data": 1, "kind": "A", "metadata": {}});
+        let entry = Entry::unstored(object.clone(), 0);
+        assert_eq!(serde_json::from_slice::<Value>(&entry.json()).unwrap(), object);
+        assert_eq!(&entry.json_untyped()[..], b"\"data\":1,\"metadata\":{}}");
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::storage::{Entry, Key, WriteError};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Types whose `status` the creator sets: those that report themselves.
-const STATUS_ON_CREATE: [&str; 2] = ["nodes", definitions::STORED_AS];
+/// The type whose `status` the creator sets: nodes report themselves.
+const STATUS_ON_CREATE: &str = "nodes";
 
 /// Which fields a writer owns is known from the write itself, or was decided by server-side apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +71,18 @@ impl<'a> Write<'a> {
 
     fn track(&self, old: Option<&Value>, new: &mut Value, now: &str) {
         let Some(schema) = &self.of.schema else { return };
-        if self.ownership == Ownership::Track {
-            let api_version = self.of.api_version();
-            let writer = Writer { manager: self.manager, subresource: self.subresource, api_version: &api_version, now };
-            apply::track(old, new, &writer, schema);
+        if self.ownership == Ownership::Decided {
+            return;
+        }
+        let api_version = self.of.api_version();
+        let has_status = self.of.has_status;
+        let writer = Writer { manager: self.manager, subresource: self.subresource, api_version: &api_version, now, has_status };
+        match (old, &self.of.scale) {
+            (Some(old), Some(paths)) if self.subresource == "scale" => {
+                let path: Vec<_> = paths.spec_replicas.split('.').filter(|key| !key.is_empty()).collect();
+                apply::track_scale(old, new, &writer, &path);
+            }
+            _ => apply::track(old, new, &writer, schema),
         }
     }
 
@@ -163,7 +171,7 @@ fn is_definition(of: &ResourceType) -> bool {
 /// Stores a new object of a kept type.
 pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings: &mut Vec<String>) -> Result<Arc<Entry>, ApiError> {
     let (of, now) = (write.of, server.now());
-    let status_is_ours = of.has_status && !STATUS_ON_CREATE.contains(&&*of.stored_as);
+    let status_is_ours = of.has_status && &*of.stored_as != STATUS_ON_CREATE;
     if status_is_ours {
         set_or_remove(&mut object, "status", None);
     }
@@ -179,6 +187,9 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
     write.admit(server, Verb::Create, &mut object, None, warnings)?;
     if let Some(behaviour) = of.behaviour {
         behaviour.prepare_create(&mut object);
+    }
+    if is_definition(of) {
+        object["status"] = definitions::initial_status(&object);
     }
     let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();
     write.warn(&object, warnings);
@@ -234,7 +245,9 @@ pub fn update(
     if let Some(behaviour) = of.behaviour {
         behaviour.prepare_update(&mut new, &before);
     }
-    metadata::count_generation(&mut new, &before, of);
+    if write.subresource != "status" {
+        metadata::count_generation(&mut new, &before, of);
+    }
     write.warn(&new, warnings);
     write.refuse(&name, changed_errors(write, &new, &before))?;
     if metadata::is_same(&new, &before) {

@@ -91,7 +91,9 @@ async fn lists_come_in_pages_of_one_revision() {
     assert_eq!(selected.items.len(), 1);
     let named = api.list(&ListParams::default().fields("metadata.name=b")).await.unwrap();
     assert_eq!(named.items.len(), 1);
-    assert!(api.list(&ListParams::default().fields("data.a=b")).await.unwrap_err().to_string().contains("field label not supported: data.a"));
+    assert!(
+        api.list(&ListParams::default().fields("data.a=b")).await.unwrap_err().to_string().contains("field label not supported: data.a")
+    );
 }
 
 #[tokio::test]
@@ -154,13 +156,15 @@ async fn dependents_go_with_their_owner_or_stay() {
     {
         let uid = api.create(&PostParams::default(), &config(owner)).await.unwrap().metadata.uid.unwrap();
         let mut dependent = config(&format!("{owner}-dependent"));
-        dependent.metadata.owner_references = from(json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uid, "blockOwnerDeletion": true}]));
+        dependent.metadata.owner_references =
+            from(json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uid, "blockOwnerDeletion": true}]));
         api.create(&PostParams::default(), &dependent).await.unwrap();
         let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
         api.delete(owner, &params).await.unwrap();
         until(&api, owner, |object| object.is_none()).await;
         if stays {
-            until(&api, &format!("{owner}-dependent"), |object| object.is_some_and(|object| object.metadata.owner_references.is_none())).await;
+            until(&api, &format!("{owner}-dependent"), |object| object.is_some_and(|object| object.metadata.owner_references.is_none()))
+                .await;
         } else {
             until(&api, &format!("{owner}-dependent"), |object| object.is_none()).await;
         }
@@ -211,13 +215,20 @@ async fn a_definition_serves_its_versions_until_it_goes() {
         let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("sea.io", version, "Boat"), "boats");
         Api::namespaced_with(server.client(), "default", &resource)
     };
-    let boat = from(json!({"apiVersion": "sea.io/v1", "kind": "Boat", "metadata": {"name": "a"}, "spec": {"replicas": 2}, "status": {"x": 1}}));
+    let boat =
+        from(json!({"apiVersion": "sea.io/v1", "kind": "Boat", "metadata": {"name": "a"}, "spec": {"replicas": 2}, "status": {"x": 1}}));
     let created = boats("v1").create(&PostParams::default(), &boat).await.unwrap();
     assert!(created.data.get("status").is_none() && created.metadata.generation == Some(1));
     let older = boats("v1alpha1").get("a").await.unwrap();
     assert_eq!(older.types.unwrap().api_version, "sea.io/v1alpha1");
-    let status = boats("v1").patch_status("a", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 9}, "status": {"replicas": 1}}))).await.unwrap();
-    assert_eq!((&status.data["spec"]["replicas"], &status.data["status"]["replicas"], status.metadata.generation), (&json!(2), &json!(1), Some(1)));
+    let status = boats("v1")
+        .patch_status("a", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 9}, "status": {"replicas": 1}})))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&status.data["spec"]["replicas"], &status.data["status"]["replicas"], status.metadata.generation),
+        (&json!(2), &json!(1), Some(1))
+    );
     let scale = boats("v1").patch_scale("a", &PatchParams::default(), &Patch::Merge(json!({"spec": {"replicas": 3}}))).await.unwrap();
     assert_eq!(scale.spec.unwrap().replicas, Some(3));
     assert_eq!(boats("v1").get("a").await.unwrap().metadata.generation, Some(2));

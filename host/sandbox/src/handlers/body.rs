@@ -1,5 +1,6 @@
 //! Reads what a client sent: JSON, YAML or the protobuf of kubectl's typed commands; and complains about fields that nobody knows.
 
+use crate::fields::schema::{cannot_be_handled, duplicate_fields, strict_error, strict_problems};
 use crate::protobuf;
 use crate::registry::ResourceType;
 use crate::request::Call;
@@ -64,11 +65,9 @@ pub fn object(call: &mut Call) -> Result<Value, ApiError> {
         return Err(ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): not a JSON object")));
     }
     check_kind(&of, &mut object)?;
-    let unknown = decoded(&of, &mut object)?;
-    complain(call, &unknown, |errors| {
-        let words = format!("{0} in version {1:?} cannot be handled as a {0}: strict decoding error: {errors}", of.kind, of.version);
-        ApiError::bad_request(words)
-    })?;
+    let refuse = |problem: &str| cannot_be_handled(&of.api_version(), &of.kind, problem);
+    let unknown = decoded(&of, &mut object, refuse)?;
+    complain(call, &unknown, refuse)?;
     Ok(object)
 }
 
@@ -94,26 +93,24 @@ fn check_kind(of: &ResourceType, object: &mut Value) -> Result<(), ApiError> {
 }
 
 /// Drops unknown fields and answers their paths; refuses values that do not fit their field.
-pub fn decoded(of: &ResourceType, object: &mut Value) -> Result<Vec<String>, ApiError> {
+pub fn decoded(of: &ResourceType, object: &mut Value, refuse: impl Fn(&str) -> ApiError) -> Result<Vec<String>, ApiError> {
     let Some(schema) = &of.schema else { return Ok(Vec::new()) };
-    if of.custom.is_none()
-        && let Some(error) = schema.decode_error(object)
-    {
-        return Err(ApiError::bad_request(error));
+    match schema.decode_error(object) {
+        Some(problem) => Err(refuse(&problem)),
+        None => Ok(schema.prune(object)),
     }
-    Ok(schema.prune(object))
 }
 
-/// Errs, warns or stays silent about unknown fields.
-pub fn complain(call: &mut Call, unknown: &[String], refuse: impl Fn(String) -> ApiError) -> Result<(), ApiError> {
+/// Errs, warns or stays silent about unknown fields, and those that the body names twice.
+pub fn complain(call: &mut Call, unknown: &[String], refuse: impl Fn(&str) -> ApiError) -> Result<(), ApiError> {
     let validation = FieldValidation::of(call)?;
-    if unknown.is_empty() || validation == FieldValidation::Ignore {
+    if validation == FieldValidation::Ignore {
         return Ok(());
     }
-    let words: Vec<_> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
-    if validation == FieldValidation::Strict {
-        return Err(refuse(words.join(", ")));
+    let problems = strict_problems(&duplicate_fields(&call.body), unknown);
+    if validation == FieldValidation::Strict && !problems.is_empty() {
+        return Err(refuse(&strict_error(&problems)));
     }
-    call.warnings.extend(words);
+    call.warnings.extend(problems);
     Ok(())
 }

@@ -3,7 +3,6 @@
 use super::{body, found, key, shown};
 use crate::fields::apply::{self, Writer};
 use crate::fields::patch as patches;
-use crate::go;
 use crate::represent;
 use crate::request::Call;
 use crate::server::ApiServer;
@@ -153,66 +152,44 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
             let patch = body::json(&call.body)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
-                if crate::FIELDS {
-                    patches::json(&mut new, &patch)?;
-                } else {
-                    let patch: json_patch::Patch =
-                        serde_json::from_value(patch.clone()).map_err(|e| ApiError::bad_request(e.to_string()))?;
-                    json_patch::patch(&mut new, &patch).map_err(|e| ApiError::bad_request(e.to_string()))?;
-                }
-                finished(call, new, &patch)
+                patches::json(&mut new, &patch)?;
+                finished(call, new, None)
             })
         }
         "application/merge-patch+json" => {
             let patch = body::json(&call.body)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
-                if crate::FIELDS {
-                    patches::merge(&mut new, &patch)
-                } else {
-                    json_patch::merge(&mut new, &patch)
-                }
-                finished(call, new, &patch)
+                patches::merge(&mut new, &patch);
+                finished(call, new, None)
             })
         }
-        "application/strategic-merge-patch+json" if of.custom.is_none() => {
+        "application/strategic-merge-patch+json" => {
             let patch = body::json(&call.body)?;
-            let schema = of.schema.as_ref().ok_or_else(ApiError::no_method)?;
+            let schema = of.schema.as_ref().ok_or_else(patches::unsupported_media_type)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
                 patches::strategic(&mut new, &patch, schema)?;
-                finished(call, new, &patch)
+                finished(call, new, Some(&patch))
             })
         }
-        _ => Err(ApiError::unsupported_media_type(accepted_patches(of.custom.is_some()))),
+        _ => Err(patches::unsupported_media_type()),
     }
 }
 
-fn accepted_patches(custom: bool) -> &'static str {
-    if custom {
-        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-    } else {
-        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"
-    }
-}
-
-/// The patched object must still be of its type, and know its fields.
-fn finished(call: &mut Call, mut new: Value, patch: &Value) -> Result<Value, ApiError> {
+/// The patched object must still be of its type, and know its fields. `shown` is what a refusal quotes instead of the result.
+fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Value, ApiError> {
     let of = call.of.clone();
     new["apiVersion"] = of.api_version().into();
     new["kind"] = of.kind.as_str().into();
     check_name(call, &mut new)?;
-    let unknown = body::decoded(&of, &mut new)?;
-    body::complain(call, &unknown, |errors| {
-        let value = format!("\"{}\"", go::quoted_inner(&go::format(patch)));
-        let detail = format!("strict decoding error: {errors}");
-        let error = FieldError { reason: FieldReason::Invalid, field: "patch".into(), value, detail };
-        let mut error = ApiError::invalid("", "", "", &[error]);
-        if let Some(details) = error.details.as_mut().and_then(Value::as_object_mut) {
-            details.retain(|key, _| key == "causes");
-        }
-        error
-    })?;
+    let result = new.clone();
+    let refuse = |problem: &str| {
+        let shown = shown.map_or_else(|| patches::shown_result(&result), patches::shown_patch);
+        patches::undecodable(&shown, problem)
+    };
+    let unknown = body::decoded(&of, &mut new, refuse)?;
+    body::complain(call, &unknown, refuse)?;
     Ok(new)
 }
 
@@ -228,16 +205,16 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let mut wanted = body::yaml(&call.body)?;
     check_name(call, &mut wanted)?;
     check_namespace(call, &wanted)?;
-    let unknown = body::decoded(&of, &mut wanted)?;
-    let (call_namespace, of_name) = (call.target.namespace.clone().unwrap_or_default(), call.name().to_owned());
-    body::complain(call, &unknown, |errors| {
-        let (place, api_version) = (format!("{}/{}", call_namespace, of_name), of.api_version());
-        ApiError::bad_request(format!("failed to create typed patch object ({place}; {api_version}, Kind={}): {errors}", of.kind))
-    })?;
     let (now, api_version) = (server.now(), of.api_version());
     let force = call.params.flag("force");
     let merge = |call: &Call, live: Option<&Value>| {
-        let writer = Writer { manager: call.manager(), subresource: call.subresource(), api_version: &api_version, now: &now };
+        let writer = Writer {
+            manager: call.manager(),
+            subresource: call.subresource(),
+            api_version: &api_version,
+            now: &now,
+            has_status: of.has_status,
+        };
         apply::apply(live, &wanted, &writer, force, &schema)
     };
     if server.store().get(&of.stored_as, &key(call)).is_none() {

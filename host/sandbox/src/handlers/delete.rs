@@ -211,7 +211,9 @@ fn marked(server: &ApiServer, of: &ResourceType, old: &Value, options: &DeleteOp
     let running = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
     if first || running.is_some_and(|running| grace < running) {
         object["metadata"]["deletionTimestamp"] = server.time_after(grace).into();
-        object["metadata"]["deletionGracePeriodSeconds"] = grace.into();
+        if &*of.stored_as != "namespaces" {
+            object["metadata"]["deletionGracePeriodSeconds"] = grace.into();
+        }
         metadata::raise_generation(&mut object);
     }
     set_dependents(&mut object, options.propagation);

@@ -25,7 +25,8 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
     if call.verb != Verb::List && call.verb != Verb::Watch && of.namespaced != call.target.namespace.is_some() {
         return Err(ApiError::no_method());
     }
-    match (call.subresource(), call.verb) {
+    let subresource = call.subresource().to_owned();
+    match (subresource.as_str(), call.verb) {
         ("", Verb::Get) => read::get(server, call),
         ("", Verb::List) => read::list(server, call),
         ("", Verb::Watch) => watch::watch(server, call),
@@ -40,7 +41,7 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
         ("finalize", Verb::Update) if of.qualified() == "namespaces" => change::update(server, call),
         ("scale", _) if of.scale.is_some() => scale::dispatch(server, call),
         ("", _) => Err(ApiError::no_method()),
-        (sub, verb) if of.group.is_empty() => pods::dispatch(server, call, &sub.to_owned(), verb),
+        (sub, verb) if of.group.is_empty() => pods::dispatch(server, call, sub, verb),
         ("status", _) if of.has_status => Err(ApiError::no_method()),
         _ => Err(ApiError::no_resource()),
     }

@@ -73,7 +73,7 @@ fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     Ok(response::json(201, crate::represent::bytes(&created())))
 }
 
-/// Deletes a pod unless a budget forbids it.
+/// Deletes a pod. Budgets are not asked: nothing here counts what they allow.
 fn evict(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let eviction = body::value(call)?;
     found(server, call)?;

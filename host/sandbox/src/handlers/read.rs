@@ -1,7 +1,7 @@
 //! `get` and `list`.
 
 use super::{found, shown};
-use crate::negotiation;
+use crate::negotiation::{self, Form};
 use crate::represent;
 use crate::request::Call;
 use crate::response;
@@ -56,6 +56,9 @@ pub fn list(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     let listed = page.read(server, call)?;
     let selected: Vec<&Entry> = listed.entries.iter().map(AsRef::as_ref).filter(|entry| chosen(call, &selection, entry)).collect();
     let mut metadata = json!({"resourceVersion": listed.revision.to_string()});
+    if call.of.custom.is_some() && form == Form::Object {
+        metadata["continue"] = "".into();
+    }
     let mut shown = selected.as_slice();
     if let Some(limit) = page.limit
         && shown.len() > limit
@@ -79,6 +82,7 @@ struct Page {
     limit: Option<usize>,
     /// Revision of the first page and the last key before this one.
     after: Option<(u64, Key)>,
+    at_least: Option<u64>,
     exactly: Option<u64>,
 }
 
@@ -87,15 +91,19 @@ impl Page {
         let params = &call.params;
         let limit = params.get("limit").map(|limit| limit.parse().map_err(|_| not_a_number("limit", limit))).transpose()?;
         let after = params.get("continue").map(|token| decoded(token).ok_or_else(|| ApiError::bad_request("continue key is not valid")));
-        let revision = params.get("resourceVersion").map(|revision| revision_of(revision)).transpose()?;
+        let revision = params.get("resourceVersion").map(revision_of).transpose()?;
         let exactly = revision.filter(|_| params.get("resourceVersionMatch") == Some("Exact"));
-        Ok(Self { limit: limit.filter(|limit| *limit > 0), after: after.transpose()?, exactly })
+        Ok(Self { limit: limit.filter(|limit| *limit > 0), after: after.transpose()?, at_least: revision, exactly })
     }
 
     fn read(&self, server: &ApiServer, call: &Call) -> Result<Listed, ApiError> {
         let namespace = call.target.namespace.as_deref();
         let of = &call.of.stored_as;
         let too_old = |_| ApiError::expired("The provided continue parameter is too old to display a consistent list result.");
+        let current = server.store().revision();
+        if let Some(wanted) = self.at_least.filter(|wanted| *wanted > current) {
+            return Err(ApiError::too_new(wanted, current));
+        }
         let Some((revision, after)) = &self.after else {
             return match self.exactly {
                 Some(revision) => server.store().list_at(of, namespace, revision).map_err(too_old),

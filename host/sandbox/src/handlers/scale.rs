@@ -28,8 +28,7 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
             set(server, call, &paths, |mut scale| {
                 match kind.as_str() {
                     "application/json-patch+json" => patch::json(&mut scale, &wanted)?,
-                    _ if crate::FIELDS => patch::merge(&mut scale, &wanted),
-                    _ => json_patch::merge(&mut scale, &wanted),
+                    _ => patch::merge(&mut scale, &wanted),
                 }
                 Ok(scale)
             })

@@ -177,10 +177,11 @@ fn collect(server: &ApiServer, of: &TypeId, key: &Key, object: &Value) {
             Some(Owner::Here(..)) => solid = true,
         }
     }
-    if gone.is_empty() && !(waiting && !solid) {
+    let goes = !solid && (waiting || !gone.is_empty());
+    if gone.is_empty() && !goes {
         return;
     }
-    if !solid {
+    if goes {
         let propagation = if waiting { Propagation::Foreground } else { Propagation::Background };
         return remove(server, of, key, object, propagation);
     }
