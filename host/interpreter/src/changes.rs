@@ -63,7 +63,7 @@ impl Change {
             return Err(BadChange::Undeclared(field.to_owned()));
         }
         let value = value
-            .map(|text| serde_json::from_str(text))
+            .map(serde_json::from_str)
             .transpose()
             .map_err(|why| BadChange::NotJson { field: field.to_owned(), why: why.to_string() })?;
         Ok(Self { field: pointer, value })

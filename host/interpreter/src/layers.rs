@@ -101,6 +101,11 @@ impl Chain {
         Self { handing, memo: Arc::new(Memo::default()), ..self.clone() }
     }
 
+    /// The same chain with another memory; see [`Memo::with_budget`].
+    pub fn with_memo(&self, memo: Memo) -> Self {
+        Self { memo: Arc::new(memo), ..self.clone() }
+    }
+
     /// The same chain with another plugin in the place of one.
     pub(crate) fn with_instead(&self, old: &Arc<Plugin>, new: Arc<Plugin>) -> Self {
         let mut chain = self.clone();

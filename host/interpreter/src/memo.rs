@@ -16,10 +16,11 @@ const BUDGET: usize = 32 << 20;
 /// What an entry costs beside its text.
 const ENTRY: usize = 256;
 /// An answer above this share of the budget is not worth what it pushes out.
-const LARGEST: usize = BUDGET / 128;
+const LARGEST: usize = 128;
 
 /// A bounded memory of answers; the least recently used go first.
 pub struct Memo {
+    budget: usize,
     answers: Mutex<Answers>,
 }
 
@@ -35,11 +36,16 @@ struct Remembered {
 
 impl Default for Memo {
     fn default() -> Self {
-        Self { answers: Mutex::new(Answers { by_question: LruCache::unbounded(), weight: 0 }) }
+        Self::with_budget(BUDGET)
     }
 }
 
 impl Memo {
+    /// A memory of so many bytes; with none it remembers nothing, which is for measurements.
+    pub fn with_budget(budget: usize) -> Self {
+        Self { budget, answers: Mutex::new(Answers { by_question: LruCache::unbounded(), weight: 0 }) }
+    }
+
     pub(crate) fn get(&self, key: &Key) -> Option<Arc<Given>> {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.by_question.get(key).map(|remembered| Arc::clone(&remembered.answer))
@@ -48,7 +54,7 @@ impl Memo {
     /// Remembers an answer whose text had `bytes` bytes.
     pub(crate) fn put(&self, key: Key, answer: Arc<Given>, bytes: usize) {
         let weight = bytes + ENTRY;
-        if weight > LARGEST {
+        if weight > self.budget / LARGEST {
             return;
         }
         let mut guard = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +63,7 @@ impl Memo {
         if let Some(old) = answers.by_question.put(key, Remembered { answer, weight }) {
             answers.weight -= old.weight;
         }
-        while answers.weight > BUDGET {
+        while answers.weight > self.budget {
             let Some((_, oldest)) = answers.by_question.pop_lru() else { break };
             answers.weight -= oldest.weight;
         }
@@ -129,10 +135,10 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_go_first() {
-        let memo = Memo::default();
-        let count = BUDGET / LARGEST + 1;
+        let memo = Memo::with_budget(BUDGET);
+        let count = LARGEST + 1;
         for number in 0..count {
-            memo.put(key(&number.to_string()), answer("x"), LARGEST - ENTRY);
+            memo.put(key(&number.to_string()), answer("x"), BUDGET / LARGEST - ENTRY);
         }
         assert_eq!(memo.get(&key("0")), None, "the first made room");
         assert!(memo.get(&key("1")).is_some() && memo.get(&key(&(count - 1).to_string())).is_some());
