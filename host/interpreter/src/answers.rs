@@ -54,6 +54,38 @@ pub(crate) enum Dependency {
     PodTemplate(Pointer),
 }
 
+impl Given {
+    /// About how many bytes the answer takes, for memories that are bounded.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Demand { needs, .. } => needs.weight(),
+            Self::Components(components) => components.iter().map(|component| 64 + component.name.len() + component.needs.weight()).sum(),
+            Self::Changes(changes) => changes.iter().map(Change::weight).sum(),
+            Self::Status(status) => status.as_ref().map_or(0, weight),
+            Self::Health(Health::Healthy) => 0,
+            Self::Health(Health::Unhealthy(text) | Health::Unknown(text)) | Self::Invalid(text) => text.len(),
+            Self::Dependencies(dependencies) => 192 * dependencies.len(),
+        }
+    }
+}
+
+impl Needs {
+    fn weight(&self) -> usize {
+        if let Self::Explicit(_) = self { 1024 } else { 0 }
+    }
+}
+
+/// About how many bytes a value takes.
+pub(crate) fn weight(value: &Value) -> usize {
+    let below = match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| 48 + key.len() + weight(value)).sum(),
+        _ => 0,
+    };
+    below + size_of::<Value>()
+}
+
 /// Why an answer is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {

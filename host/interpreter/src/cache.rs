@@ -122,8 +122,8 @@ fn key(engine: &Engine, digest: &str) -> String {
 fn prepare(directory: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let metadata = fs::symlink_metadata(directory)?;
-    let ours = metadata.is_dir() && Some(metadata.uid()) == own_user() && metadata.mode() & 0o077 == 0;
-    if ours { Ok(()) } else { Err(std::io::Error::other("must be a directory of this user with mode 0700")) }
+    let ours = metadata.is_dir() && Some(metadata.uid()) == own_user() && metadata.mode() & 0o022 == 0;
+    if ours { Ok(()) } else { Err(std::io::Error::other("must be a directory of this user that nobody else may write")) }
 }
 
 /// The user that this process runs as, without a call that needs `unsafe`.
@@ -150,4 +150,73 @@ fn make_room(directory: &Path, size: u64) -> std::io::Result<()> {
         total -= size;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// Puts the empty component through the cache and says which files there are then.
+    fn compile(directory: &Path) -> Vec<PathBuf> {
+        let cache = ArtefactCache::in_directory(directory);
+        cache.component(&Engine::default(), EMPTY, "sha256:00").expect("a component");
+        let files = fs::read_dir(directory).expect("the directory").map(|file| file.expect("a file").path());
+        files.collect()
+    }
+
+    #[test]
+    fn a_compiled_component_is_kept_where_only_this_user_reads_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let inner = directory.path().join("flotilla");
+        let files = compile(&inner);
+        assert_eq!(files.len(), 1);
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o777;
+        assert_eq!((mode(&inner), mode(&files[0])), (0o700, 0o600));
+        let cache = ArtefactCache::in_directory(&inner);
+        let key = files[0].file_name().expect("a name").to_string_lossy().into_owned();
+        assert!(cache.read(&Engine::default(), &key).is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_damaged_or_not_ours_is_compiled_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = compile(directory.path()).remove(0);
+        let whole = fs::read(&file).expect("it is there");
+        let key = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let is_read = || ArtefactCache::in_directory(directory.path()).read(&Engine::default(), &key).is_some();
+        let mut flipped = whole.clone();
+        flipped[DIGEST + 100] ^= 1;
+        for damaged in [&flipped[..], &whole[..whole.len() - 1], &whole[..10], b""] {
+            fs::write(&file, damaged).expect("written");
+            assert!(!is_read());
+            assert_eq!(compile(directory.path()), [file.clone()]);
+            assert_eq!(fs::read(&file).expect("it is there").len(), whole.len(), "it was compiled again");
+        }
+        assert!(is_read());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o622)).expect("changed");
+        assert!(!is_read(), "others may have written it");
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_not_used() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("changed");
+        assert_eq!(compile(directory.path()), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn the_oldest_files_make_room() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for (name, age) in [("old", 200), ("new", 100)] {
+            let file = fs::File::create(directory.path().join(name)).expect("a file");
+            file.set_len(ON_DISK / 2).expect("a sparse file");
+            file.set_modified(SystemTime::now() - std::time::Duration::from_secs(age)).expect("dated");
+        }
+        make_room(directory.path(), 1).expect("room");
+        let left: Vec<_> = fs::read_dir(directory.path()).expect("the directory").map(|file| file.expect("a file").file_name()).collect();
+        assert_eq!(left, ["new"]);
+    }
 }

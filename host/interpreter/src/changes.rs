@@ -69,6 +69,12 @@ impl Change {
         Ok(Self { field: pointer, value })
     }
 
+    /// About how many bytes it takes.
+    pub(crate) fn weight(&self) -> usize {
+        let field: usize = self.field.segments().map(|segment| 16 + segment.len()).sum();
+        field + self.value.as_ref().map_or(0, crate::answers::weight)
+    }
+
     /// Makes the change. Parents that are missing are made: lists for `-`, objects for all other segments.
     pub fn apply(&self, object: &mut Value) -> Result<(), BadChange> {
         let mut segments = self.field.segments();

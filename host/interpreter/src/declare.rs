@@ -8,7 +8,7 @@ use crate::plugin::{Answered, Declaration, Hook, Plugin};
 use crate::pointer::Pointer;
 use crate::projection::Fields;
 use crate::runtime::{Callee, Failure, Limits, LogLine, Runtime};
-use flotilla_api::interpretation::Operation;
+use flotilla_api::interpretation::{ErrorClass, Operation};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmtime::component::ComponentExportIndex;
@@ -98,7 +98,11 @@ fn ask(runtime: &Runtime, callee: &Callee, functions: &Functions) -> Result<Decl
 }
 
 fn failed(operation: Operation, failure: &Failure, bad_settings: bool) -> LoadError {
-    let (hook, said, detail) = (operation.hook(), last_words(&failure.log), &failure.detail);
+    let (hook, said) = (operation.hook(), last_words(&failure.log));
+    let detail = match failure.class {
+        ErrorClass::BadOutput => format!("gave a bad answer: {}", failure.detail),
+        _ => failure.detail.clone(),
+    };
     match bad_settings {
         true => LoadError::new(
             LoadReason::BadSettings,

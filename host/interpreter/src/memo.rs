@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Digest of a question.
 pub(crate) type Key = [u8; 32];
 
-/// Bytes that all remembered answers may take, by their text.
+/// Bytes that all remembered answers may take, about.
 const BUDGET: usize = 32 << 20;
-/// What an entry costs beside its text.
+/// What an entry costs beside its answer.
 const ENTRY: usize = 256;
 /// An answer above this share of the budget is not worth what it pushes out.
 const LARGEST: usize = 128;
@@ -51,9 +51,9 @@ impl Memo {
         answers.by_question.get(key).map(|remembered| Arc::clone(&remembered.answer))
     }
 
-    /// Remembers an answer whose text had `bytes` bytes.
-    pub(crate) fn put(&self, key: Key, answer: Arc<Given>, bytes: usize) {
-        let weight = bytes + ENTRY;
+    /// Remembers an answer.
+    pub(crate) fn put(&self, key: Key, answer: Arc<Given>) {
+        let weight = answer.weight() + ENTRY;
         if weight > self.budget / LARGEST {
             return;
         }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn an_answer_is_remembered_for_its_question_only() {
         let memo = Memo::default();
-        memo.put(key("a"), answer("x"), 1);
+        memo.put(key("a"), answer("x"));
         assert_eq!(memo.get(&key("a")), Some(answer("x")));
         assert_eq!(memo.get(&key("b")), None);
     }
@@ -138,11 +138,11 @@ mod tests {
         let memo = Memo::with_budget(BUDGET);
         let count = LARGEST + 1;
         for number in 0..count {
-            memo.put(key(&number.to_string()), answer("x"), BUDGET / LARGEST - ENTRY);
+            memo.put(key(&number.to_string()), answer(&"x".repeat(BUDGET / LARGEST - ENTRY)));
         }
         assert_eq!(memo.get(&key("0")), None, "the first made room");
         assert!(memo.get(&key("1")).is_some() && memo.get(&key(&(count - 1).to_string())).is_some());
-        memo.put(key("huge"), answer("x"), BUDGET);
+        memo.put(key("huge"), answer(&"x".repeat(BUDGET / LARGEST)));
         assert_eq!(memo.get(&key("huge")), None);
     }
 }

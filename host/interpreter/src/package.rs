@@ -86,7 +86,7 @@ impl Package {
         }
         let mut identity = None;
         for payload in Parser::new(0).parse_all(&self.wasm) {
-            let payload = payload.map_err(|why| LoadError::new(LoadReason::BadPayload, format!("the component is damaged: {why}")))?;
+            let payload = payload.map_err(damaged)?;
             if let Payload::CustomSection(section) = payload
                 && section.name() == SECTION
             {
@@ -96,6 +96,23 @@ impl Package {
             }
         }
         Ok(identity)
+    }
+
+    /// What the component imports, for people: interfaces with their versions.
+    pub fn imports(&self) -> Result<Vec<String>, LoadError> {
+        let (mut imports, mut depth) = (Vec::new(), 0);
+        for payload in Parser::new(0).parse_all(&self.wasm) {
+            match payload.map_err(damaged)? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    let names = section.into_iter().map(|import| Ok(import.map_err(damaged)?.name.name.to_owned()));
+                    imports.append(&mut names.collect::<Result<_, LoadError>>()?);
+                }
+                _ => {}
+            }
+        }
+        Ok(imports)
     }
 
     /// Compiles the component, asks its hooks what they read and write, and ties all to the manifest.
@@ -136,6 +153,10 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>, LoadError> {
     let frame = zstd::stream::read::Decoder::new(payload).map_err(bad)?;
     frame.take(COMPONENT_CEILING as u64 + 1).read_to_end(&mut wasm).map_err(bad)?;
     Ok(wasm)
+}
+
+fn damaged(why: wasmparser::BinaryReaderError) -> LoadError {
+    LoadError::new(LoadReason::BadPayload, format!("the component is damaged: {why}"))
 }
 
 fn too_large() -> LoadError {

@@ -159,8 +159,8 @@ impl Plugin {
                 let (given, keep) =
                     self.call(runtime, operation, hook, &arguments).map_err(|refused| self.error(operation, object, refused))?;
                 let given = Arc::new(given);
-                if let Some(bytes) = keep {
-                    memo.put(key, Arc::clone(&given), bytes);
+                if keep {
+                    memo.put(key, Arc::clone(&given));
                 }
                 given
             }
@@ -183,8 +183,8 @@ impl Plugin {
         HookError { class, plugin: Some(Arc::clone(self.origin())), operation, message }
     }
 
-    /// Calls the guest, counts the call, and says how large the answer is if it may be kept.
-    fn call(&self, runtime: &Runtime, operation: Operation, hook: &Hook, arguments: &Arguments) -> Result<(Given, Option<usize>), Refused> {
+    /// Calls the guest, counts the call, and says whether the answer may be kept.
+    fn call(&self, runtime: &Runtime, operation: Operation, hook: &Hook, arguments: &Arguments) -> Result<(Given, bool), Refused> {
         let begin = Instant::now();
         let answer = self.enter(runtime, operation, hook, arguments);
         let took = begin.elapsed();
@@ -196,7 +196,7 @@ impl Plugin {
         };
         self.counters.called(operation, result, took, memory);
         let done = answer?;
-        Ok((done.answer?, (!done.asked_now).then_some(arguments.first.len())))
+        Ok((done.answer?, !done.asked_now))
     }
 
     fn enter(

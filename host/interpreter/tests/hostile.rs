@@ -176,6 +176,13 @@ fn contracts_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn the_imports_of_a_component_are_told() {
+    let imports = |file: &str| Package::open(&component(file), None).expect("a component").imports().expect("it can be read");
+    assert!(imports("picky").contains(&"flotilla:interpreter/host@1.0.0".to_owned()));
+    assert!(imports("wasi").contains(&"wasi:random/random@0.2.3".to_owned()));
+}
+
+#[test]
 fn thousands_of_exports_are_no_hooks() {
     let exports: String = (0..5_000).map(|number| format!("(export \"t{number}\" (type $t))")).collect();
     raw_refused(&format!("(component (type $t string) {exports})"), "NoHooks", "exports none");

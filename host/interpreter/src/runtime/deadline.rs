@@ -1,17 +1,55 @@
-//! The clock that ends calls: a thread that advances the engine's epoch by one for each millisecond of wall time.
+//! The clock that ends calls: a thread that advances the engine's epoch by one for each millisecond of wall time, and the deadline of
+//! one call, which counts epochs.
 //!
-//! It sleeps for good while no plugin runs, so that an idle control plane is idle; a call wakes it.
+//! The thread sleeps for good while no plugin runs, so that an idle control plane is idle; a call wakes it.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use wasmtime::Engine;
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// Length of one epoch.
-pub(crate) const TICK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(1);
 /// Ticks without a call after which the thread stops ticking.
 const IDLE_TICKS: u64 = 200;
+
+/// The call passed its deadline.
+#[derive(Debug, thiserror::Error)]
+#[error("passed its deadline")]
+pub(crate) struct Passed;
+
+/// Gives a call its deadline. On a machine that is busy with other things time passes without the call, and a plugin must not be
+/// blamed for it: in the second half of its time a call is only ended when it was running for most of it, or when twice the time is
+/// nearly over. In the first half nothing is looked at, so that short calls pay nothing.
+pub(crate) fn set<T: 'static>(store: &mut Store<T>, deadline: Duration) {
+    let half = (deadline / 2).max(TICK);
+    let (begin, most) = (Instant::now(), deadline + deadline * 9 / 10);
+    let mut run_before = None;
+    store.epoch_deadline_callback(move |_| {
+        let run = run_time();
+        let Some(before) = run_before else {
+            run_before = Some(run);
+            return Ok(UpdateDeadline::Continue(ticks(half)));
+        };
+        if run.saturating_sub(before) * 4 >= half * 3 || begin.elapsed() >= most {
+            return Err(Passed.into());
+        }
+        Ok(UpdateDeadline::Continue(1))
+    });
+    store.set_epoch_deadline(ticks(half));
+}
+
+fn ticks(duration: Duration) -> u64 {
+    duration.as_micros().div_ceil(TICK.as_micros()) as u64
+}
+
+/// How long this thread was running.
+fn run_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
 
 /// Owns the ticking thread; ends it when dropped.
 pub(crate) struct Ticker {

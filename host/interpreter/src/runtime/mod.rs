@@ -188,8 +188,7 @@ impl Runtime {
         let mut store = Store::new(&self.engine, call);
         store.limiter(|call| call);
         store.set_hostcall_fuel(callee.limits.output);
-        let ticks = callee.limits.deadline.as_micros().div_ceil(deadline::TICK.as_micros()) as u64;
-        store.set_epoch_deadline(ticks + 1); // the current epoch may be about to end
+        deadline::set(&mut store, callee.limits.deadline);
         store
     }
 }
@@ -201,14 +200,16 @@ fn classify(error: &wasmtime::Error, limits: &Limits) -> Failure {
     if error.downcast_ref::<MemoryExceeded>().is_some() {
         return failure(ErrorClass::Memory, format!("needs more than its {} of memory", bytes(limits.memory)));
     }
+    if error.downcast_ref::<deadline::Passed>().is_some() {
+        return failure(ErrorClass::Deadline, format!("passed its {:?} deadline", limits.deadline));
+    }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => failure(ErrorClass::Deadline, format!("passed its {:?} deadline", limits.deadline)),
         Some(trap) => {
             let trap = trap.to_string();
             failure(ErrorClass::Trap, format!("trapped: {}{}", trap.trim_start_matches("wasm trap: "), frames(error)))
         }
         None if error.downcast_ref::<wasi::Exited>().is_some() => failure(ErrorClass::Trap, "ended itself".to_owned()),
-        None => failure(ErrorClass::BadOutput, format!("gave an answer that cannot be read: {}", error.root_cause())),
+        None => failure(ErrorClass::BadOutput, format!("it cannot be read: {}", error.root_cause())),
     }
 }
 

@@ -60,6 +60,7 @@ fn answer(
     types: &[Type],
     results: &mut [Val],
 ) -> wasmtime::Result<()> {
+    given.iter().try_for_each(|value| give_back(&mut store, value))?;
     if function == "exit" || function == "exit-with-code" {
         return Err(Exited.into());
     }
@@ -72,6 +73,17 @@ fn answer(
         };
     }
     Ok(())
+}
+
+/// Lets go of the handles in a value: the guest lent them for the call.
+fn give_back(store: &mut StoreContextMut<'_, Call>, value: &Val) -> wasmtime::Result<()> {
+    match value {
+        Val::Resource(handle) => handle.resource_drop(&mut *store),
+        Val::List(values) | Val::Tuple(values) => values.iter().try_for_each(|value| give_back(store, value)),
+        Val::Record(fields) => fields.iter().try_for_each(|(_, value)| give_back(store, value)),
+        Val::Option(Some(value)) | Val::Variant(_, Some(value)) => give_back(store, value),
+        _ => Ok(()),
+    }
 }
 
 fn zeros(given: &[Val]) -> wasmtime::Result<usize> {
