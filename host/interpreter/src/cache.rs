@@ -192,7 +192,7 @@ mod tests {
         for damaged in [&flipped[..], &whole[..whole.len() - 1], &whole[..10], b""] {
             fs::write(&file, damaged).expect("written");
             assert!(!is_read());
-            assert_eq!(compile(directory.path()), [file.clone()]);
+            assert_eq!(compile(directory.path()), std::slice::from_ref(&file));
             assert_eq!(fs::read(&file).expect("it is there").len(), whole.len(), "it was compiled again");
         }
         assert!(is_read());
