@@ -24,22 +24,36 @@ pub fn read_objects(paths: &[PathBuf]) -> Result<Vec<Object>, Failure> {
         }
     }
     if objects.is_empty() {
-        return Err(bad_input(format!("{} hold no object", list_paths(paths))).hint("give YAML or JSON files with at least one Kubernetes object"));
+        let hold = if paths.len() == 1 { "holds" } else { "hold" };
+        return Err(bad_input(format!("{} {hold} no object", list_paths(paths))).hint("give YAML or JSON files with at least one Kubernetes object"));
     }
     Ok(objects)
 }
 
 /// The one object of a file.
 pub fn read_object(path: &Path) -> Result<Object, Failure> {
-    let mut objects = read_objects(&[path.to_owned()])?;
+    parse_object(path, &read_text(path)?)
+}
+
+/// The one object of the text of a file.
+pub fn parse_object(path: &Path, text: &str) -> Result<Object, Failure> {
+    let mut objects = parse_objects(path, text)?;
     match objects.len() {
         1 => Ok(objects.remove(0)),
-        count => Err(bad_input(format!("`{}` holds {count} objects, expected 1", path.display())).hint("put the object into a file of its own")),
+        count => {
+            let found = format!("`{}` holds {count} objects, expected 1", path.display());
+            Err(bad_input(found).hint("put the object into a file of its own"))
+        }
     }
 }
 
 /// The whole text of a file, or of standard input for `-`.
 pub fn read_text(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| bad_input(format!("`{}` is not UTF-8 text", path.display())))
+}
+
+/// The whole content of a file, or of standard input for `-`.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, Failure> {
     let cannot = |error: std::io::Error| bad_input(format!("cannot read `{}`: {error}", path.display()));
     let mut bytes = Vec::new();
     if path == Path::new("-") {
@@ -50,7 +64,7 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
     if bytes.len() as u64 > LARGEST_INPUT {
         return Err(bad_input(format!("`{}` is larger than {} MiB", path.display(), LARGEST_INPUT >> 20)));
     }
-    String::from_utf8(bytes).map_err(|_| bad_input(format!("`{}` is not UTF-8 text", path.display())))
+    Ok(bytes)
 }
 
 /// The documents of a YAML (or JSON) text.
@@ -65,15 +79,17 @@ pub fn parse_documents(text: &str) -> Result<Vec<Value>, String> {
 /// Answers standard input line by line on standard output, in order. Lines that `answer` cannot read are told by `false`.
 /// Returns whether all lines could be read.
 pub fn answer_lines(mut answer: impl FnMut(&str) -> (Value, bool)) -> Result<bool, Failure> {
-    let mut input = std::io::stdin().lock();
+    let mut input = std::io::BufReader::with_capacity(1 << 16, std::io::stdin().lock());
     let mut output = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut all_read = true;
-    let mut line = Vec::new();
+    let (mut all_read, mut line) = (true, Vec::new());
     loop {
         line.clear();
-        let count = input.by_ref().take(LARGEST_INPUT).read_until(b'\n', &mut line).map_err(|error| bad_input(format!("cannot read standard input: {error}")))?;
-        if count == 0 {
-            break;
+        input.by_ref().take(LARGEST_INPUT).read_until(b'\n', &mut line).map_err(|error| bad_input(format!("cannot read standard input: {error}")))?;
+        if line.is_empty() {
+            return flushed(&mut output).map(|_| all_read);
+        }
+        if line.len() as u64 == LARGEST_INPUT && !line.ends_with(b"\n") {
+            return Err(bad_input(format!("a line of standard input is larger than {} MiB", LARGEST_INPUT >> 20)));
         }
         let text = String::from_utf8_lossy(&line);
         let text = text.trim();
@@ -82,22 +98,38 @@ pub fn answer_lines(mut answer: impl FnMut(&str) -> (Value, bool)) -> Result<boo
         }
         let (value, is_readable) = answer(text);
         all_read &= is_readable;
-        if let Err(error) = writeln!(output, "{value}") {
-            return if error.kind() == std::io::ErrorKind::BrokenPipe { Ok(all_read) } else { Err(bad_input(format!("cannot write: {error}"))) };
+        let is_open = written(writeln!(output, "{value}"))? && (!input.buffer().is_empty() || flushed(&mut output)?);
+        if !is_open {
+            return Ok(all_read);
         }
     }
-    match output.flush() {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(bad_input(format!("cannot write: {error}"))),
-        _ => Ok(all_read),
+}
+
+/// Whoever waits for the answer to its line before it sends the next gets it.
+fn flushed(output: &mut impl Write) -> Result<bool, Failure> {
+    written(output.flush())
+}
+
+/// Whether somebody still reads what is written.
+fn written(result: std::io::Result<()>) -> Result<bool, Failure> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(bad_input(format!("cannot write: {error}"))),
     }
 }
 
 fn read_file(path: &Path) -> Result<Vec<Object>, Failure> {
-    let text = read_text(path)?;
-    let documents = parse_documents(&text).map_err(|error| bad_input(format!("`{}` is neither YAML nor JSON: {error}", path.display())))?;
+    parse_objects(path, &read_text(path)?)
+}
+
+fn parse_objects(path: &Path, text: &str) -> Result<Vec<Object>, Failure> {
+    let documents =
+        parse_documents(text).map_err(|error| bad_input(format!("`{}` is neither YAML nor JSON: {error}", path.display())))?;
     let mut objects = Vec::new();
     for (index, document) in documents.into_iter().enumerate().filter(|(_, document)| !document.is_null()) {
-        take_apart(document, &mut objects).map_err(|why| bad_input(format!("`{}`, document {}: {why}", path.display(), index + 1)))?;
+        take_apart(document, &mut objects)
+            .map_err(|why| bad_input(format!("`{}`, document {}: {why}", path.display(), index + 1)))?;
     }
     Ok(objects)
 }

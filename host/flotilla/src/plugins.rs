@@ -5,7 +5,7 @@ use flotilla_api::interpretation::Layer;
 use flotilla_interpreter::cache::ArtefactCache;
 use flotilla_interpreter::manifest::Manifest;
 use flotilla_interpreter::package::Package;
-use flotilla_interpreter::{Chain, LoadError, Plugin, Runtime, built_in};
+use flotilla_interpreter::{Chain, LoadError, LoadOutcome, Plugin, PluginStore, Runtime, built_in};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,31 +23,36 @@ pub struct PluginOptions {
 }
 
 impl PluginOptions {
-    /// The chain of layers that these plugins make.
+    /// The chain of layers that these plugins make. A plugin that cannot be loaded is an error: the answers would be others.
     pub fn chain(&self) -> Result<Chain, Failure> {
-        let progress = Progress::start("loading plugins");
-        let runtime = runtime()?;
-        let mut loaded = Vec::new();
-        for file in self.files()? {
-            progress.say(format!("loading {}", file.display()));
-            loaded.push(Arc::new(load(&runtime, &file)?));
-        }
-        progress.say("loading the built-in plugins");
+        let progress = Progress::start("loading the built-in plugins");
+        let runtime = Arc::new(runtime()?);
         let built_in = built_in::load(&runtime).map_err(|error| refused("the built-in plugins", &error))?;
-        Ok(Chain::new(Arc::new(runtime), built_in).with_loaded(loaded, Vec::new()))
-    }
-
-    fn files(&self) -> Result<Vec<PathBuf>, Failure> {
-        let mut files = self.plugin_files.clone();
+        let mut chain = Chain::new(runtime.clone(), built_in);
         if let Some(folder) = &self.plugins {
-            let entries = std::fs::read_dir(folder).map_err(|error| bad_input(format!("cannot read folder `{}`: {error}", folder.display())))?;
-            let mut found: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
-            found.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
-            found.sort();
-            files.extend(found);
+            progress.say(format!("loading {}", folder.display()));
+            chain = with_folder(chain, folder)?;
         }
-        Ok(files)
+        let mut loaded: Vec<Arc<Plugin>> = chain.plugins();
+        loaded.retain(|plugin| plugin.origin().layer == Layer::Loaded);
+        for (priority, file) in (0..=i32::MAX).rev().zip(&self.plugin_files) {
+            progress.say(format!("loading {}", file.display()));
+            loaded.push(Arc::new(load(&runtime, file, priority)?));
+        }
+        Ok(chain.with_loaded(loaded, Vec::new()))
     }
+}
+
+/// The chain with the plugins of a folder, as a host that is given it would have them.
+fn with_folder(chain: Chain, folder: &Path) -> Result<Chain, Failure> {
+    let store = PluginStore::new(chain);
+    let outcomes = store.reload_folder(folder).map_err(|error| bad_input(format!("cannot read folder `{}`: {error}", folder.display())))?;
+    for (source, outcome) in outcomes {
+        if let LoadOutcome::Refused(error) = outcome {
+            return Err(refused(&format!("`{source}`"), &error));
+        }
+    }
+    Ok((*store.chain()).clone())
 }
 
 /// The WebAssembly runtime, with the user's cache of compiled plugins.
@@ -55,16 +60,17 @@ pub fn runtime() -> Result<Runtime, Failure> {
     Runtime::with_cache(ArtefactCache::in_user_directory()).map_err(|error| Failure::new(Code::PluginFailed, format!("the WebAssembly runtime cannot start: {error}")))
 }
 
-fn load(runtime: &Runtime, file: &Path) -> Result<Plugin, Failure> {
+fn load(runtime: &Runtime, file: &Path, priority: i32) -> Result<Plugin, Failure> {
     let name = format!("`{}`", file.display());
     let payload = std::fs::read(file).map_err(|error| bad_input(format!("cannot read {name}: {error}")))?;
     let package = Package::open(&payload, None).map_err(|error| refused(&name, &error))?;
     let manifest_file = file.with_extension("yaml");
     let manifest = match std::fs::read_to_string(&manifest_file) {
         Ok(text) => Manifest::parse(&text).map_err(|error| refused(&format!("`{}`", manifest_file.display()), &error))?,
-        Err(_) => Manifest::default(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Manifest::default(),
+        Err(error) => return Err(bad_input(format!("cannot read `{}`: {error}", manifest_file.display()))),
     };
-    package.load(runtime, Layer::Loaded, &manifest).map_err(|error| refused(&name, &error))
+    package.load(runtime, Layer::Loaded, &Manifest { priority, ..manifest }).map_err(|error| refused(&name, &error))
 }
 
 /// A plugin that cannot be loaded.

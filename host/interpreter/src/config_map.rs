@@ -3,6 +3,8 @@
 //! Reads, never judges the plugin; writing the status annotation is the caller's business.
 
 use crate::load_error::{LoadError, LoadReason};
+use crate::manifest::Manifest;
+use crate::package::Package;
 use crate::store::{Parts, Source};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -24,6 +26,11 @@ const PLAIN: &str = "plugin.wasm";
 /// The ConfigMap as a source.
 pub(crate) fn source(config_map: &Object) -> Source {
     Source::ConfigMap { namespace: config_map.namespace().unwrap_or_default().to_owned(), name: config_map.name().to_owned() }
+}
+
+/// The component and the manifest that a ConfigMap holds, unpacked and read, not loaded.
+pub fn open(config_map: &Object) -> Result<(Package, Manifest), LoadError> {
+    parts(config_map)?.open()
 }
 
 /// What the ConfigMap holds. Keys that mean nothing are refused: a typo must not go unseen.

@@ -29,6 +29,8 @@ pub(crate) use flotilla::interpreter::{host, kube, types};
 
 /// The package of the contract, without its version.
 pub(crate) const PACKAGE: &str = "flotilla:interpreter";
+/// The version of the contract that this host speaks.
+pub const VERSION: &str = "1.0.0";
 /// Major version that this host speaks.
 pub(crate) const MAJOR: u64 = 1;
 /// Newest minor version that this host speaks.

@@ -35,6 +35,7 @@ mod version;
 mod yaml;
 
 pub use chain::Changes;
+pub use contract::VERSION as CONTRACT;
 pub use layers::Chain;
 pub use load_error::{LoadError, LoadReason};
 pub use plugin::Plugin;

@@ -22,6 +22,8 @@ use wasmtime::component::types::ComponentItem;
 pub const COMPONENT_CEILING: usize = 32 << 20;
 /// The custom section in which the SDK writes who a plugin is.
 const SECTION: &str = "flotilla:plugin";
+/// Level of zstd: packing takes milliseconds longer and is done once.
+const SMALLEST: i32 = 19;
 /// Unit of linear memory in bytes.
 const WASM_PAGE: usize = 64 << 10;
 /// First bytes of a zstd frame.
@@ -72,6 +74,37 @@ impl Package {
     /// Size of the unpacked component in bytes.
     pub fn size(&self) -> usize {
         self.wasm.len()
+    }
+
+    /// The unpacked component.
+    pub fn component(&self) -> &[u8] {
+        &self.wasm
+    }
+
+    /// The payload of a ConfigMap: the component, packed as small as it gets.
+    pub fn pack(&self) -> Result<Vec<u8>, LoadError> {
+        zstd::encode_all(self.wasm.as_slice(), SMALLEST)
+            .map_err(|why| LoadError::new(LoadReason::BadPayload, format!("the component cannot be packed: {why}")))
+    }
+
+    /// What the component imports beside types, for instance `flotilla:interpreter/kube@1.0.0`.
+    pub fn imports(&self) -> Result<Vec<String>, LoadError> {
+        let damaged = |why| LoadError::new(LoadReason::BadPayload, format!("the component is damaged: {why}"));
+        let (mut imports, mut depth) = (Vec::new(), 0);
+        for payload in Parser::new(0).parse_all(&self.wasm) {
+            match payload.map_err(damaged)? {
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        imports.push(import.map_err(damaged)?.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        imports.retain(|import| InterfaceName::parse(import).is_none_or(|name| !name.is_ours() || name.interface != "types"));
+        Ok(imports)
     }
 
     /// Reads the identity section; `None` for a component of a toolchain that does not write it.

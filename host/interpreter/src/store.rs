@@ -355,13 +355,19 @@ impl Parts {
         About { name, targets, manifest }
     }
 
-    /// Loads the plugin and runs the cases that came with it.
-    fn load(&self, base: &Chain) -> Result<Plugin, LoadError> {
+    /// Component and manifest, unpacked and read.
+    pub(crate) fn open(&self) -> Result<(Package, Manifest), LoadError> {
         let manifest = Manifest::parse(&self.manifest)?;
         let missing =
             || LoadError::new(LoadReason::PayloadMissing, "there is no component; add `binaryData.plugin.wasm.zst` or `plugin.wasm`");
         let payload = self.payload.as_deref().ok_or_else(missing)?;
-        let plugin = Package::open(payload, self.digest.as_deref())?.load(&base.runtime, Layer::Loaded, &manifest)?;
+        Ok((Package::open(payload, self.digest.as_deref())?, manifest))
+    }
+
+    /// Loads the plugin and runs the cases that came with it.
+    fn load(&self, base: &Chain) -> Result<Plugin, LoadError> {
+        let (package, manifest) = self.open()?;
+        let plugin = package.load(&base.runtime, Layer::Loaded, &manifest)?;
         match &self.cases {
             None => Ok(plugin),
             Some(cases) => smoke(cases, base, plugin),
