@@ -25,7 +25,8 @@ pub fn read_objects(paths: &[PathBuf]) -> Result<Vec<Object>, Failure> {
     }
     if objects.is_empty() {
         let hold = if paths.len() == 1 { "holds" } else { "hold" };
-        return Err(bad_input(format!("{} {hold} no object", list_paths(paths))).hint("give YAML or JSON files with at least one Kubernetes object"));
+        return Err(bad_input(format!("{} {hold} no object", list_paths(paths)))
+            .hint("give YAML or JSON files with at least one Kubernetes object"));
     }
     Ok(objects)
 }
@@ -84,7 +85,11 @@ pub fn answer_lines(mut answer: impl FnMut(&str) -> (Value, bool)) -> Result<boo
     let (mut all_read, mut line) = (true, Vec::new());
     loop {
         line.clear();
-        input.by_ref().take(LARGEST_INPUT).read_until(b'\n', &mut line).map_err(|error| bad_input(format!("cannot read standard input: {error}")))?;
+        input
+            .by_ref()
+            .take(LARGEST_INPUT)
+            .read_until(b'\n', &mut line)
+            .map_err(|error| bad_input(format!("cannot read standard input: {error}")))?;
         if line.is_empty() {
             return flushed(&mut output).map(|_| all_read);
         }
@@ -124,12 +129,10 @@ fn read_file(path: &Path) -> Result<Vec<Object>, Failure> {
 }
 
 fn parse_objects(path: &Path, text: &str) -> Result<Vec<Object>, Failure> {
-    let documents =
-        parse_documents(text).map_err(|error| bad_input(format!("`{}` is neither YAML nor JSON: {error}", path.display())))?;
+    let documents = parse_documents(text).map_err(|error| bad_input(format!("`{}` is neither YAML nor JSON: {error}", path.display())))?;
     let mut objects = Vec::new();
     for (index, document) in documents.into_iter().enumerate().filter(|(_, document)| !document.is_null()) {
-        take_apart(document, &mut objects)
-            .map_err(|why| bad_input(format!("`{}`, document {}: {why}", path.display(), index + 1)))?;
+        take_apart(document, &mut objects).map_err(|why| bad_input(format!("`{}`, document {}: {why}", path.display(), index + 1)))?;
     }
     Ok(objects)
 }
@@ -158,7 +161,8 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let path = entry.map_err(cannot)?.path();
-        let is_manifest = path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
+        let is_manifest =
+            path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| matches!(extension, "yaml" | "yml" | "json"));
         if path.is_file() && is_manifest {
             files.push(path);
         }

@@ -57,7 +57,8 @@ fn with_folder(chain: Chain, folder: &Path) -> Result<Chain, Failure> {
 
 /// The WebAssembly runtime, with the user's cache of compiled plugins.
 pub fn runtime() -> Result<Runtime, Failure> {
-    Runtime::with_cache(ArtefactCache::in_user_directory()).map_err(|error| Failure::new(Code::PluginFailed, format!("the WebAssembly runtime cannot start: {error}")))
+    Runtime::with_cache(ArtefactCache::in_user_directory())
+        .map_err(|error| Failure::new(Code::PluginFailed, format!("the WebAssembly runtime cannot start: {error}")))
 }
 
 fn load(runtime: &Runtime, file: &Path, priority: i32) -> Result<Plugin, Failure> {

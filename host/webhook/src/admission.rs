@@ -1,6 +1,6 @@
 //! The admission webhook: `admission.k8s.io/v1 AdmissionReview` of our kinds and of plugin ConfigMaps.
 //!
-//! Decides nothing: [`Admission`] does, which the binary hands to the sandbox as well.
+//! Speaks the protocol, decides nothing: [`Admission`] does.
 
 use crate::Services;
 use axum::Json;
@@ -14,8 +14,15 @@ use serde_json::{Value, json};
 
 /// Reviews objects before they are stored. May take long (a plugin is compiled): called from threads that may block.
 pub trait Admission: Send + Sync {
-    /// What becomes of a created or updated object (`old` is `None` on create); a kind that is not reviewed is admitted as it is.
+    /// What becomes of a created or updated object (`old` is `None` on create), completed and then checked; a kind that is not
+    /// reviewed is admitted as it is.
     fn review(&self, old: Option<&Object>, new: &Object) -> Result<Admitted, Denied>;
+
+    /// Whether a created or updated object may be stored just as it is.
+    fn check(&self, old: Option<&Object>, new: &Object) -> Result<(), Denied>;
+
+    /// Whether an object may be deleted.
+    fn check_deletion(&self, object: &Object) -> Result<(), Denied>;
 }
 
 /// An object that may be stored.
@@ -27,7 +34,7 @@ pub struct Admitted {
     pub warnings: Vec<String>,
 }
 
-/// Why an object may not be stored.
+/// Why an object may not be stored or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Denied {
@@ -51,35 +58,46 @@ async fn review(services: Services, body: Bytes, is_mutating: bool) -> Response 
         Err(message) => return (StatusCode::BAD_REQUEST, message).into_response(),
     };
     let uid = request.uid.clone();
-    let Some(new) = request.object else { return Json(allowed(&uid)).into_response() };
-    let reviewed = tokio::task::spawn_blocking(move || {
-        let outcome = services.admission.review(request.old.as_ref(), &new);
-        (new, outcome)
-    });
-    let response = match reviewed.await {
+    let reviewed = tokio::task::spawn_blocking(move || decide(&*services.admission, &request, is_mutating));
+    Json(match reviewed.await {
         Err(_) => denied(&uid, 500, "the review failed"),
-        Ok((_, Err(denial))) => denied(&uid, 403, &denial.message),
-        Ok((new, Ok(admitted))) => {
-            let mut response = allowed(&uid);
-            let patch = json_patch::diff(&new, &admitted.object);
-            if is_mutating && !patch.0.is_empty() {
-                let text = serde_json::to_vec(&patch).expect("a patch always prints");
-                response["response"]["patchType"] = "JSONPatch".into();
-                response["response"]["patch"] = base64::engine::general_purpose::STANDARD.encode(text).into();
-            }
-            if !admitted.warnings.is_empty() {
-                response["response"]["warnings"] = json!(admitted.warnings);
-            }
-            response
-        }
-    };
-    Json(response).into_response()
+        Ok(Err(denial)) => denied(&uid, 403, &denial.message),
+        Ok(Ok(None)) => allowed(&uid),
+        Ok(Ok(Some((new, admitted)))) => completed(&uid, &new, &admitted),
+    })
+    .into_response()
+}
+
+/// The object as it came and as it is to be stored; `None` where nothing can change.
+fn decide(admission: &dyn Admission, request: &Request, is_mutating: bool) -> Result<Option<(Object, Admitted)>, Denied> {
+    let old = request.old.as_ref();
+    match (&request.object, old) {
+        (Some(new), _) if is_mutating => admission.review(old, new).map(|admitted| Some((new.clone(), admitted))),
+        (Some(new), _) => admission.check(old, new).map(|()| None),
+        (None, Some(old)) if request.is_deletion && !is_mutating => admission.check_deletion(old).map(|()| None),
+        (None, _) => Ok(None),
+    }
+}
+
+fn completed(uid: &str, new: &Object, admitted: &Admitted) -> Value {
+    let mut response = allowed(uid);
+    let patch = json_patch::diff(new, &admitted.object);
+    if !patch.0.is_empty() {
+        let text = serde_json::to_vec(&patch).expect("a patch always prints");
+        response["response"]["patchType"] = "JSONPatch".into();
+        response["response"]["patch"] = base64::engine::general_purpose::STANDARD.encode(text).into();
+    }
+    if !admitted.warnings.is_empty() {
+        response["response"]["warnings"] = json!(admitted.warnings);
+    }
+    response
 }
 
 struct Request {
     uid: String,
     object: Option<Object>,
     old: Option<Object>,
+    is_deletion: bool,
 }
 
 fn parse(body: &[u8]) -> Result<Request, String> {
@@ -97,7 +115,8 @@ fn parse(body: &[u8]) -> Result<Request, String> {
         Some(object) if object.is_object() => Ok(Some(Object(object.clone()))),
         Some(_) => Err(format!("request.{field}: expected an object")),
     };
-    Ok(Request { uid: uid.to_owned(), object: object("object")?, old: object("oldObject")? })
+    let is_deletion = request.get("operation").is_some_and(|operation| operation == "DELETE");
+    Ok(Request { uid: uid.to_owned(), object: object("object")?, old: object("oldObject")?, is_deletion })
 }
 
 fn allowed(uid: &str) -> Value {

@@ -20,6 +20,9 @@ use std::time::Duration;
 /// Longest time that one review may take, whatever the caller grants.
 pub const LONGEST_CALL: Duration = Duration::from_secs(30);
 
+const API_VERSION: &str = "config.karmada.io/v1alpha1";
+const KIND: &str = "ResourceInterpreterContext";
+
 /// What a review asks.
 #[derive(Debug, Clone, PartialEq)]
 struct Review {
@@ -41,7 +44,7 @@ pub(crate) struct CallQuery {
 pub(crate) async fn handle(State(services): State<Services>, Query(query): Query<CallQuery>, body: Bytes) -> Response {
     let review = match parse(&body) {
         Ok(review) => review,
-        Err(message) => return malformed(&message),
+        Err(message) => return malformed(&body, &message),
     };
     let uid = review.uid.clone();
     let limit = query.timeout.as_deref().and_then(seconds).map_or(LONGEST_CALL, |granted| granted.min(LONGEST_CALL));
@@ -64,16 +67,22 @@ pub(crate) async fn handle(State(services): State<Services>, Query(query): Query
 }
 
 fn context(response: Value) -> Value {
-    json!({"apiVersion": "config.karmada.io/v1alpha1", "kind": "ResourceInterpreterContext", "response": response})
+    json!({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 }
 
-fn malformed(message: &str) -> Response {
-    let response = json!({"uid": "", "successful": false, "status": {"code": 400, "message": message}});
+fn malformed(body: &[u8], message: &str) -> Response {
+    let uid = serde_json::from_slice(body).ok().and_then(|review: Value| review.pointer("/request/uid")?.as_str().map(str::to_owned));
+    let response = json!({"uid": uid.unwrap_or_default(), "successful": false, "status": {"code": 400, "message": message}});
     (StatusCode::BAD_REQUEST, Json(context(response))).into_response()
 }
 
 fn parse(body: &[u8]) -> Result<Review, String> {
     let review: Value = serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    for (field, expected) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+        if review.get(field).is_some_and(|given| given != expected) {
+            return Err(format!("{field}: expected {expected}, found {}", review[field]));
+        }
+    }
     let request = review.get("request").filter(|request| request.is_object()).ok_or("request: is missing")?;
     let text = |field: &str| request.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     let operation = text("operation").ok_or("request.operation: is missing")?;
@@ -122,8 +131,12 @@ fn answer(interpreter: &dyn Interpreter, review: &Review) -> Result<Map<String, 
             fields.insert("replicas".into(), demand.replicas.into());
             fields.insert("replicaRequirements".into(), json!(demand.requirements));
         }
-        Operation::InterpretComponent => drop(fields.insert("components".into(), json!(answered(*operation, object, interpreter.components(object))?))),
-        Operation::InterpretDependency => drop(fields.insert("dependencies".into(), json!(answered(*operation, object, interpreter.dependencies(object))?))),
+        Operation::InterpretComponent => {
+            drop(fields.insert("components".into(), json!(answered(*operation, object, interpreter.components(object))?)))
+        }
+        Operation::InterpretDependency => {
+            drop(fields.insert("dependencies".into(), json!(answered(*operation, object, interpreter.dependencies(object))?)))
+        }
         Operation::InterpretStatus => {
             let status = answered(*operation, object, interpreter.reflect(object))?;
             fields.insert("rawStatus".into(), status.unwrap_or_else(|| json!({})));

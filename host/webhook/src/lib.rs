@@ -1,14 +1,17 @@
 //! HTTP comes in: the resource interpreter webhook that an existing Karmada calls, and the admission webhook of the control plane.
 //!
-//! Parses and maps; answers come from plugins (through [`flotilla_api::interpretation::Interpreter`]) and from `core::admission`. Never calls out.
+//! Parses and maps; answers come from plugins (through [`flotilla_api::interpretation::Interpreter`]) and from `core::admission`.
+//! Never calls out.
 #![forbid(unsafe_code)]
 
 mod admission;
 mod interpreter;
+mod policies;
 pub mod server;
 
 pub use admission::{Admission, Admitted, Denied};
 pub use interpreter::LONGEST_CALL;
+pub use policies::{PLUGIN_NAMESPACE, PolicyAdmission};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -124,7 +124,9 @@ async fn reload(tls: RustlsConfig, certificate: PathBuf, key: PathBuf) {
                 known = now;
                 tracing::info!(certificate = %certificate.display(), "certificate read anew");
             }
-            Err(error) => tracing::warn!(certificate = %certificate.display(), "new certificate cannot be used, the old one stays: {error}"),
+            Err(error) => {
+                tracing::warn!(certificate = %certificate.display(), "new certificate cannot be used, the old one stays: {error}")
+            }
         }
     }
 }

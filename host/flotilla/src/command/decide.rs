@@ -46,7 +46,8 @@ impl Decide {
         }
         let mut code = Code::Done;
         for path in &self.filenames {
-            let documents = parse_documents(&read_text(path)?).map_err(|error| bad_input(format!("`{}` is neither YAML nor JSON: {error}", path.display())))?;
+            let documents = parse_documents(&read_text(path)?)
+                .map_err(|error| bad_input(format!("`{}` is neither YAML nor JSON: {error}", path.display())))?;
             for question in documents.iter().filter(|document| !document.is_null()) {
                 let answer = self.decision.answer(question);
                 if answer.get("error").is_some() {

@@ -279,7 +279,9 @@ fn listed(texts: impl Iterator<Item = String>) -> String {
 /// A value as YAML writes it in one line: `{cpu: 100m, memory: 128Mi}`.
 fn flow(value: &Value) -> String {
     match value {
-        Value::Object(map) => format!("{{{}}}", map.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect::<Vec<_>>().join(", ")),
+        Value::Object(map) => {
+            format!("{{{}}}", map.iter().map(|(key, value)| format!("{key}: {}", flow(value))).collect::<Vec<_>>().join(", "))
+        }
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -42,7 +42,8 @@ impl Preview {
         }
         let objects = read_objects(&self.filenames)?;
         if self.clusters.is_empty() && !objects.iter().any(|object| object.kind() == "Cluster") {
-            return Err(bad_input("there is no Cluster to preview for").hint("add Cluster objects to the input, or name clusters with `--clusters member1,member2`"));
+            return Err(bad_input("there is no Cluster to preview for")
+                .hint("add Cluster objects to the input, or name clusters with `--clusters member1,member2`"));
         }
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         let answer = preview::answer(&self.with_clusters(list), &chain);
@@ -53,7 +54,11 @@ impl Preview {
     /// Adds the assumed clusters.
     fn with_clusters(&self, mut list: Value) -> Value {
         let Some(items) = list.get_mut("items").and_then(Value::as_array_mut) else { return list };
-        let mut kinds: Vec<(String, String)> = items.iter().map(|item| Object(item.clone())).map(|object| (object.api_version().to_owned(), object.kind().to_owned())).collect();
+        let mut kinds: Vec<(String, String)> = items
+            .iter()
+            .map(|item| Object(item.clone()))
+            .map(|object| (object.api_version().to_owned(), object.kind().to_owned()))
+            .collect();
         kinds.sort();
         kinds.dedup();
         let enablements: Vec<Value> = kinds.iter().map(|(api_version, kind)| json!({"groupVersion": api_version, "resources": [{"name": format!("{}s", kind.to_lowercase()), "kind": kind}]})).collect();
@@ -77,7 +82,15 @@ impl Preview {
             Output::Table => {
                 let text = |value: &Value| value.as_str().unwrap_or("–").to_owned();
                 let reasons = answer["reasons"].as_array().into_iter().flatten();
-                let rows = reasons.map(|reason| vec![text(&reason["object"]), text(&reason["stage"]), text(&reason["cluster"]), text(&reason["reason"]), text(&reason["message"])]);
+                let rows = reasons.map(|reason| {
+                    vec![
+                        text(&reason["object"]),
+                        text(&reason["stage"]),
+                        text(&reason["cluster"]),
+                        text(&reason["reason"]),
+                        text(&reason["message"]),
+                    ]
+                });
                 print_line(table(&["OBJECT", "STAGE", "CLUSTER", "REASON", "MESSAGE"], rows));
                 let count = |field: &str| answer[field].as_array().map_or(0, Vec::len);
                 eprintln!("{} bindings and {} Works would be written; `-o yaml` shows them", count("bindings"), count("works"));

@@ -179,9 +179,7 @@ fn print_list(word: &str, lines: &[String]) {
 fn load(package: &Package, manifest: &Manifest) -> Result<Plugin, Refusal> {
     let _progress = Progress::start("loading it once");
     let runtime = runtime().map_err(|failure| Refusal { reason: "NoRuntime".to_owned(), message: failure.message })?;
-    package
-        .load(&runtime, Layer::Loaded, manifest)
-        .map_err(|error| Refusal { reason: error.reason.to_string(), message: error.message })
+    package.load(&runtime, Layer::Loaded, manifest).map_err(|error| Refusal { reason: error.reason.to_string(), message: error.message })
 }
 
 fn hook(plugin: &Plugin, operation: Operation) -> Hook {
