@@ -67,11 +67,7 @@ pub(crate) fn float(number: f64) -> String {
     let (mantissa, exponent) = scientific.split_once('e').expect("made by {:e}");
     match exponent.parse::<i32>() {
         Ok(power) if number != 0.0 && !(-4..6).contains(&power) => {
-            format!(
-                "{mantissa}e{}{:02}",
-                if power < 0 { '-' } else { '+' },
-                power.abs()
-            )
+            format!("{mantissa}e{}{:02}", if power < 0 { '-' } else { '+' }, power.abs())
         }
         _ => format!("{number}"),
     }

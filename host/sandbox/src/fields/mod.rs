@@ -4,3 +4,8 @@ pub mod apply;
 pub(crate) mod golang;
 pub mod patch;
 pub mod schema;
+
+#[cfg(test)]
+mod arbitrary;
+#[cfg(test)]
+mod recordings;

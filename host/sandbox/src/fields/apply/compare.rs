@@ -17,10 +17,7 @@ pub(super) struct Comparison {
 
 /// Compares two objects. A field that its server never leaves out (`status` of a Deployment) counts as empty where it is absent.
 pub(super) fn compare(view: View, old: &Value, new: &Value) -> Comparison {
-    let mut walk = Walk {
-        path: Vec::new(),
-        found: Comparison::default(),
-    };
+    let mut walk = Walk { path: Vec::new(), found: Comparison::default() };
     walk.compare(view, Some(old), Some(new));
     walk.found
 }
@@ -60,13 +57,7 @@ impl Walk {
     }
 
     /// Whether the values were compared as a whole.
-    fn compare_as(
-        &mut self,
-        view: View,
-        kind: Kind,
-        old: Option<&Value>,
-        new: Option<&Value>,
-    ) -> bool {
+    fn compare_as(&mut self, view: View, kind: Kind, old: Option<&Value>, new: Option<&Value>) -> bool {
         match kind {
             Kind::Leaf => self.leaf(old, new),
             Kind::Items(identity) => {
@@ -78,10 +69,7 @@ impl Walk {
                 false
             }
             Kind::Keys => {
-                let (old_map, new_map) = (
-                    old.and_then(Value::as_object),
-                    new.and_then(Value::as_object),
-                );
+                let (old_map, new_map) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
                 if old_map.is_none_or(Map::is_empty) && new_map.is_none_or(Map::is_empty) {
                     return self.leaf(old, new);
                 }
@@ -101,25 +89,14 @@ impl Walk {
         true
     }
 
-    fn keys(
-        &mut self,
-        view: View,
-        old: Option<&Map<String, Value>>,
-        new: Option<&Map<String, Value>>,
-    ) {
+    fn keys(&mut self, view: View, old: Option<&Map<String, Value>>, new: Option<&Map<String, Value>>) {
         let names = old.into_iter().flat_map(Map::keys);
-        let more = new
-            .into_iter()
-            .flat_map(Map::keys)
-            .filter(|key| !old.is_some_and(|old| old.contains_key(*key)));
+        let more = new.into_iter().flat_map(Map::keys).filter(|key| !old.is_some_and(|old| old.contains_key(*key)));
         for key in names.chain(more) {
             let Some(child) = view.child(key) else {
                 continue;
             };
-            let (old, new) = (
-                present(view, key, child, old),
-                present(view, key, child, new),
-            );
+            let (old, new) = (present(view, key, child, old), present(view, key, child, new));
             self.path.push(Step::field(key));
             self.compare(child, old, new);
             self.path.pop();
@@ -150,8 +127,7 @@ impl Walk {
         match (old, new) {
             ([] | [_], [] | [_]) => self.compare(view, old.first().copied(), new.first().copied()),
             ([_, _, ..], [_, _, ..]) => {
-                if old.len() != new.len() || old.iter().zip(new).any(|(old, new)| !equal(old, new))
-                {
+                if old.len() != new.len() || old.iter().zip(new).any(|(old, new)| !equal(old, new)) {
                     self.found.modified.insert(&self.path);
                 }
             }
@@ -176,46 +152,29 @@ fn items(value: Option<&Value>) -> &[Value] {
 }
 
 /// The value of a key; what a server writes for it where it is absent from a map that is there.
-fn present<'a>(
-    view: View,
-    key: &str,
-    child: View,
-    map: Option<&'a Map<String, Value>>,
-) -> Option<&'a Value> {
+fn present<'a>(view: View, key: &str, child: View, map: Option<&'a Map<String, Value>>) -> Option<&'a Value> {
     static NULL: Value = Value::Null;
     static FALSE: Value = Value::Bool(false);
-    static EMPTY: LazyLock<(Value, Value, Value)> = LazyLock::new(|| {
-        (
-            Value::Object(Map::new()),
-            Value::String(String::new()),
-            Value::from(0),
-        )
-    });
+    static EMPTY: LazyLock<(Value, Value, Value)> =
+        LazyLock::new(|| (Value::Object(Map::new()), Value::String(String::new()), Value::from(0)));
     let map = map?;
-    map.get(key)
-        .or_else(|| match (view.field(key)?.written, &child.node.shape) {
-            (Written::OrNull, _) => Some(&NULL),
-            (Written::Always, Shape::Map(_)) => Some(&EMPTY.0),
-            (Written::Always, Shape::Scalar(Scalar::Text | Scalar::Bytes)) => Some(&EMPTY.1),
-            (Written::Always, Shape::Scalar(Scalar::Boolean)) => Some(&FALSE),
-            (Written::Always, Shape::Scalar(Scalar::Int32 | Scalar::Int64 | Scalar::Number)) => {
-                Some(&EMPTY.2)
-            }
-            _ => None,
-        })
+    map.get(key).or_else(|| match (view.field(key)?.written, &child.node.shape) {
+        (Written::OrNull, _) => Some(&NULL),
+        (Written::Always, Shape::Map(_)) => Some(&EMPTY.0),
+        (Written::Always, Shape::Scalar(Scalar::Text | Scalar::Bytes)) => Some(&EMPTY.1),
+        (Written::Always, Shape::Scalar(Scalar::Boolean)) => Some(&FALSE),
+        (Written::Always, Shape::Scalar(Scalar::Int32 | Scalar::Int64 | Scalar::Number)) => Some(&EMPTY.2),
+        _ => None,
+    })
 }
 
 /// Numbers are equal whatever their form.
 pub(super) fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
-                && a.iter()
-                    .all(|(key, value)| b.get(key).is_some_and(|other| equal(value, other)))
+            a.len() == b.len() && a.iter().all(|(key, value)| b.get(key).is_some_and(|other| equal(value, other)))
         }
         (a, b) => a == b,
     }

@@ -36,11 +36,9 @@ impl Scalar {
 impl Ord for Scalar {
     fn cmp(&self, other: &Self) -> Ordering {
         let of_kind = match (&self.0, &other.0) {
-            (Value::Number(a), Value::Number(b)) => a
-                .as_f64()
-                .unwrap_or_default()
-                .total_cmp(&b.as_f64().unwrap_or_default())
-                .then_with(|| a.to_string().cmp(&b.to_string())),
+            (Value::Number(a), Value::Number(b)) => {
+                a.as_f64().unwrap_or_default().total_cmp(&b.as_f64().unwrap_or_default()).then_with(|| a.to_string().cmp(&b.to_string()))
+            }
             (Value::String(a), Value::String(b)) => a.cmp(b),
             (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
             (a, b) => a.to_string().cmp(&b.to_string()),
@@ -61,10 +59,7 @@ impl fmt::Display for Step {
         match self {
             Self::Field(name) => write!(f, ".{name}"),
             Self::Keys(keys) => {
-                let keys: Vec<String> = keys
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", value.0))
-                    .collect();
+                let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{name}={}", value.0)).collect();
                 write!(f, "[{}]", keys.join(","))
             }
             Self::Value(value) => write!(f, "[={}]", value.0),
@@ -83,10 +78,7 @@ impl Step {
         match self {
             Self::Field(name) => format!("f:{name}"),
             Self::Keys(keys) => {
-                let keys: Map<String, Value> = keys
-                    .iter()
-                    .map(|(name, value)| (name.to_string(), value.0.clone()))
-                    .collect();
+                let keys: Map<String, Value> = keys.iter().map(|(name, value)| (name.to_string(), value.0.clone())).collect();
                 format!("k:{}", Value::Object(keys))
             }
             Self::Value(value) => format!("v:{}", value.0),
@@ -102,11 +94,7 @@ impl Step {
             "i" => rest.parse().ok().map(Self::Index),
             "k" => {
                 let keys: Map<String, Value> = serde_json::from_str(rest).ok()?;
-                Some(Self::Keys(
-                    keys.into_iter()
-                        .map(|(name, value)| (name.into(), Scalar(value)))
-                        .collect(),
-                ))
+                Some(Self::Keys(keys.into_iter().map(|(name, value)| (name.into(), Scalar(value))).collect()))
             }
             _ => None,
         }
@@ -146,11 +134,7 @@ impl FieldSet {
             self.steps.insert(step.clone(), Entry::default());
         }
         let entry = self.steps.get_mut(step).expect("inserted above");
-        if rest.is_empty() {
-            entry.member = true
-        } else {
-            entry.below.insert(rest)
-        }
+        if rest.is_empty() { entry.member = true } else { entry.below.insert(rest) }
     }
 
     /// Adds a path of field names.
@@ -165,10 +149,7 @@ impl FieldSet {
 
     /// What is below a step, where anything is.
     pub(crate) fn below(&self, step: &Step) -> Option<&Self> {
-        self.steps
-            .get(step)
-            .map(|entry| &entry.below)
-            .filter(|below| !below.is_empty())
+        self.steps.get(step).map(|entry| &entry.below).filter(|below| !below.is_empty())
     }
 
     /// Adds all paths of another set.
@@ -199,30 +180,24 @@ impl FieldSet {
 
     /// Removes the paths of another set and everything below them.
     pub(crate) fn subtract_trees(&mut self, other: &Self) {
-        self.steps
-            .retain(|step, entry| match other.steps.get(step) {
-                Some(theirs) if theirs.member => false,
-                Some(theirs) => {
-                    entry.below.subtract_trees(&theirs.below);
-                    !entry.is_empty()
-                }
-                None => true,
-            });
+        self.steps.retain(|step, entry| match other.steps.get(step) {
+            Some(theirs) if theirs.member => false,
+            Some(theirs) => {
+                entry.below.subtract_trees(&theirs.below);
+                !entry.is_empty()
+            }
+            None => true,
+        });
     }
 
     /// The paths that are in both sets.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
         let both = self.steps.iter().filter_map(|(step, entry)| {
             let theirs = other.steps.get(step)?;
-            let entry = Entry {
-                member: entry.member && theirs.member,
-                below: entry.below.intersection(&theirs.below),
-            };
+            let entry = Entry { member: entry.member && theirs.member, below: entry.below.intersection(&theirs.below) };
             (!entry.is_empty()).then(|| (step.clone(), entry))
         });
-        Self {
-            steps: both.collect(),
-        }
+        Self { steps: both.collect() }
     }
 
     /// All paths as conflicts print them, those of a level before those below it.
@@ -233,12 +208,7 @@ impl FieldSet {
     }
 
     fn collect_paths(&self, prefix: &str, paths: &mut Vec<String>) {
-        paths.extend(
-            self.steps
-                .iter()
-                .filter(|(_, entry)| entry.member)
-                .map(|(step, _)| format!("{prefix}{step}")),
-        );
+        paths.extend(self.steps.iter().filter(|(_, entry)| entry.member).map(|(step, _)| format!("{prefix}{step}")));
         for (step, entry) in &self.steps {
             entry.below.collect_paths(&format!("{prefix}{step}"), paths);
         }
@@ -266,14 +236,9 @@ impl FieldSet {
             if key == "." {
                 continue;
             }
-            let below = if value.is_null() {
-                Self::default()
-            } else {
-                Self::from_value(value)?
-            };
+            let below = if value.is_null() { Self::default() } else { Self::from_value(value)? };
             let member = below.is_empty() || value.get(".").is_some();
-            set.steps
-                .insert(Step::from_key(key)?, Entry { member, below });
+            set.steps.insert(Step::from_key(key)?, Entry { member, below });
         }
         Some(set)
     }
@@ -289,11 +254,7 @@ mod tests {
         let fields = json!({"f:spec": {"f:containers": {"k:{\"name\":\"main\"}": {".": {}, "f:image": {}}}, "f:tags": {"v:\"a\"": {}}}});
         let set = FieldSet::from_value(&fields).unwrap();
         assert_eq!(set.to_value(), fields);
-        let paths = [
-            ".spec.containers[name=\"main\"]",
-            ".spec.containers[name=\"main\"].image",
-            ".spec.tags[=\"a\"]",
-        ];
+        let paths = [".spec.containers[name=\"main\"]", ".spec.containers[name=\"main\"].image", ".spec.tags[=\"a\"]"];
         assert_eq!(set.paths(), paths);
         assert_eq!(FieldSet::from_value(&json!({"x": {}})), None);
     }

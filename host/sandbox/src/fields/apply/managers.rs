@@ -30,11 +30,7 @@ pub(super) struct Entry {
 impl Entry {
     /// An entry for a writer, owning nothing yet.
     pub(super) fn of(writer: &Writer, operation: Operation) -> Self {
-        let manager = if writer.manager.is_empty() {
-            "unknown"
-        } else {
-            writer.manager
-        };
+        let manager = if writer.manager.is_empty() { "unknown" } else { writer.manager };
         Self {
             manager: manager.to_owned(),
             operation,
@@ -66,12 +62,7 @@ impl Entry {
     }
 
     fn from_value(value: &Value) -> Option<Self> {
-        let text = |name: &str| {
-            value
-                .get(name)
-                .map_or(Some(""), Value::as_str)
-                .map(str::to_owned)
-        };
+        let text = |name: &str| value.get(name).map_or(Some(""), Value::as_str).map(str::to_owned);
         let operation = match value["operation"].as_str()? {
             "Apply" => Operation::Apply,
             "Update" => Operation::Update,
@@ -79,26 +70,13 @@ impl Entry {
         };
         let api_version = text("apiVersion").filter(|version| !version.is_empty())?;
         (value["fieldsType"] == "FieldsV1").then_some(())?;
-        let fields = value
-            .get("fieldsV1")
-            .map_or(Some(FieldSet::default()), FieldSet::from_value)?;
+        let fields = value.get("fieldsV1").map_or(Some(FieldSet::default()), FieldSet::from_value)?;
         let time = value.get("time").and_then(Value::as_str).map(str::to_owned);
-        Some(Self {
-            manager: text("manager")?,
-            operation,
-            api_version,
-            subresource: text("subresource")?,
-            time,
-            fields,
-        })
+        Some(Self { manager: text("manager")?, operation, api_version, subresource: text("subresource")?, time, fields })
     }
 
     fn to_value(&self) -> Value {
-        let operation = if self.operation == Operation::Apply {
-            "Apply"
-        } else {
-            "Update"
-        };
+        let operation = if self.operation == Operation::Apply { "Apply" } else { "Update" };
         let mut entry = json!({
             "manager": self.manager, "operation": operation, "apiVersion": self.api_version,
             "fieldsType": "FieldsV1", "fieldsV1": self.fields.to_value(),
@@ -123,11 +101,7 @@ impl Managers {
     /// The entries of an object; `None` when it has malformed ones.
     pub(super) fn of(object: &Value) -> Option<Self> {
         let mut managers = Self::default();
-        for value in object["metadata"]["managedFields"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
+        for value in object["metadata"]["managedFields"].as_array().into_iter().flatten() {
             let entry = Entry::from_value(value)?;
             managers.entries.retain(|other| !other.is_same(&entry));
             managers.entries.push(entry);
@@ -144,21 +118,15 @@ impl Managers {
         if is_reset(&new["metadata"]["managedFields"]) {
             return Self::default();
         }
-        Self::of(new)
-            .filter(|managers| !managers.entries.is_empty())
-            .unwrap_or_else(of_old)
+        Self::of(new).filter(|managers| !managers.entries.is_empty()).unwrap_or_else(of_old)
     }
 
     /// The entry of the same manager, made if there is none.
     pub(super) fn entry(&mut self, like: &Entry) -> &mut Entry {
-        let at = self
-            .entries
-            .iter()
-            .position(|entry| entry.is_same(like))
-            .unwrap_or_else(|| {
-                self.entries.push(like.clone());
-                self.entries.len() - 1
-            });
+        let at = self.entries.iter().position(|entry| entry.is_same(like)).unwrap_or_else(|| {
+            self.entries.push(like.clone());
+            self.entries.len() - 1
+        });
         &mut self.entries[at]
     }
 
@@ -169,11 +137,7 @@ impl Managers {
 
     /// Merges the oldest update entries of a version into one while there are too many.
     pub(super) fn cap(&mut self) {
-        let mut updates = self
-            .entries
-            .iter()
-            .filter(|entry| entry.operation == Operation::Update)
-            .count();
+        let mut updates = self.entries.iter().filter(|entry| entry.operation == Operation::Update).count();
         if updates <= MAX_UPDATE_ENTRIES {
             return;
         }
@@ -184,9 +148,7 @@ impl Managers {
             let version = bucket.api_version.clone();
             let next = self.entries[at + 1..]
                 .iter()
-                .position(|entry| {
-                    entry.operation == Operation::Update && entry.api_version == version
-                })
+                .position(|entry| entry.operation == Operation::Update && entry.api_version == version)
                 .filter(|_| bucket.operation == Operation::Update);
             let Some(next) = next else {
                 at += 1;
@@ -217,21 +179,8 @@ impl Managers {
 
     fn sort(&mut self) {
         let key = |entry: &Entry| {
-            let Entry {
-                manager,
-                operation,
-                api_version,
-                subresource,
-                time,
-                ..
-            } = entry.clone();
-            (
-                operation,
-                time.unwrap_or_default(),
-                manager,
-                api_version,
-                subresource,
-            )
+            let Entry { manager, operation, api_version, subresource, time, .. } = entry.clone();
+            (operation, time.unwrap_or_default(), manager, api_version, subresource)
         };
         self.entries.sort_by_cached_key(key);
     }

@@ -12,9 +12,7 @@ pub(super) fn merge(view: View, live: &Value, applied: &Value) -> Value {
     match kind(view, Some(applied)) {
         Kind::Leaf => applied.clone(),
         Kind::Keys => match (live.as_object(), applied.as_object()) {
-            (Some(live), Some(applied)) if !live.is_empty() || !applied.is_empty() => {
-                merge_keys(view, live, applied)
-            }
+            (Some(live), Some(applied)) if !live.is_empty() || !applied.is_empty() => merge_keys(view, live, applied),
             (Some(live), None) if !live.is_empty() => Value::Object(live.clone()),
             _ => applied.clone(),
         },
@@ -43,28 +41,20 @@ fn merge_keys(view: View, live: &Map<String, Value>, applied: &Map<String, Value
 /// Walks both lists; an item of both is taken where both walks meet it, or where the configuration has it when the object has it too early.
 fn merge_items(view: View, identity: &Identity, live: &[Value], applied: &[Value]) -> Vec<Value> {
     let steps = |items: &[Value]| -> Vec<Step> {
-        items
-            .iter()
-            .map(|item| item_step(view, identity, item).unwrap_or(Step::Index(usize::MAX)))
-            .collect()
+        items.iter().map(|item| item_step(view, identity, item).unwrap_or(Step::Index(usize::MAX))).collect()
     };
     let (live_steps, applied_steps) = (steps(live), steps(applied));
     let mut of_live: BTreeMap<&Step, Option<&Value>> = BTreeMap::new();
     for (step, item) in live_steps.iter().zip(live) {
         // Items that occur twice do not merge.
-        of_live
-            .entry(step)
-            .and_modify(|item| *item = None)
-            .or_insert(Some(item));
+        of_live.entry(step).and_modify(|item| *item = None).or_insert(Some(item));
     }
     let of_applied: BTreeSet<&Step> = applied_steps.iter().collect();
     let merged_item = |at: usize| match of_live.get(&applied_steps[at]) {
         Some(Some(live)) => merge(view.items(), live, &applied[at]),
         _ => applied[at].clone(),
     };
-    let mut shared = applied_steps
-        .iter()
-        .filter(|step| of_live.contains_key(step));
+    let mut shared = applied_steps.iter().filter(|step| of_live.contains_key(step));
     let mut next_shared = shared.next();
     let mut taken: BTreeSet<&Step> = BTreeSet::new();
     let mut merged = Vec::with_capacity(live.len().max(applied.len()));

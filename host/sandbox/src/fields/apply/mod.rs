@@ -46,60 +46,38 @@ const MAX_ANNOTATIONS: usize = 256 * 1024;
 /// The object after `kubectl apply --server-side`: what `applied` sets, without what this manager set before and no longer names.
 /// Fields of other managers with another value are conflicts (409 with a cause each) unless forced. The live object comes back
 /// unchanged when nothing changes. Defaults are left to the caller.
-pub fn apply(
-    live: Option<&Value>,
-    applied: &Value,
-    writer: &Writer,
-    force: bool,
-    schema: &TypeSchema,
-) -> Result<Value, ApiError> {
+pub fn apply(live: Option<&Value>, applied: &Value, writer: &Writer, force: bool, schema: &TypeSchema) -> Result<Value, ApiError> {
     check_request(applied, writer, schema)?;
     let root = schema.view();
     let empty = json!({"apiVersion": applied["apiVersion"], "kind": applied["kind"]});
     let mut managers = match live {
-        Some(live) => Managers::of(live)
-            .ok_or_else(|| internal("failed to decode managed fields".to_owned()))?,
+        Some(live) => Managers::of(live).ok_or_else(|| internal("failed to decode managed fields".to_owned()))?,
         None => Managers::default(),
     };
     let before = without_managed_fields(live.unwrap_or(&empty));
     if let Some(live) = live
         && managers.entries.is_empty()
     {
-        let first = Writer {
-            manager: BEFORE_FIRST_APPLY,
-            ..writer.clone()
-        };
+        let first = Writer { manager: BEFORE_FIRST_APPLY, ..writer.clone() };
         record(&mut managers, &first, root, &empty, live);
     }
-    let request = Request {
-        root,
-        before: &before,
-        applied,
-        writer,
-    };
+    let request = Request { root, before: &before, applied, writer };
     let (mut after, mut managers) = match request.run(managers.clone(), force) {
-        Err(conflicts) => request
-            .take_over(managers, conflicts)
-            .map_err(conflict_error)?,
+        Err(conflicts) => request.take_over(managers, conflicts).map_err(conflict_error)?,
         Ok(done) => done,
     };
     if !equal(&after, &before) {
         managers.entry(&Entry::of(writer, Operation::Apply)).time = Some(writer.now.to_owned());
         managers.drop_empty();
     }
-    let is_applied_both_ways = after["metadata"]["annotations"][LAST_APPLIED]
-        .as_str()
-        .is_some_and(|text| !text.is_empty());
+    let is_applied_both_ways = after["metadata"]["annotations"][LAST_APPLIED].as_str().is_some_and(|text| !text.is_empty());
     if writer.manager == KUBECTL && is_applied_both_ways {
         set_last_applied(&mut after, applied);
     }
     managers.write_to(&mut after);
     if let Some(problem) = schema.decode_error(&after) {
         let object = described(applied);
-        let gvk = object
-            .split_once("; ")
-            .map_or("", |(_, gvk)| gvk)
-            .to_owned();
+        let gvk = object.split_once("; ").map_or("", |(_, gvk)| gvk).to_owned();
         return Err(internal(format!(
             "failed to convert new object ({object}) to proper version: unable to convert unstructured object to {gvk}: error decoding from json: {problem}"
         )));
@@ -120,23 +98,13 @@ pub fn track(old: Option<&Value>, new: &mut Value, writer: &Writer, schema: &Typ
         return;
     }
     let empty = json!({"apiVersion": new["apiVersion"], "kind": new["kind"]});
-    record(
-        &mut managers,
-        writer,
-        schema.view(),
-        old.unwrap_or(&empty),
-        new,
-    );
+    record(&mut managers, writer, schema.view(), old.unwrap_or(&empty), new);
     managers.write_to(new);
 }
 
 /// Records a write through `/scale`, which changes `spec.replicas` alone. The real server keeps no time for it.
 pub fn track_scale(old: &Value, new: &mut Value, writer: &Writer, replicas_path: &[&str]) {
-    let value_at = |object: &Value| {
-        replicas_path
-            .iter()
-            .fold(object.clone(), |value, key| value[*key].clone())
-    };
+    let value_at = |object: &Value| replicas_path.iter().fold(object.clone(), |value, key| value[*key].clone());
     let Some(mut managers) = Managers::of(old) else {
         return;
     };
@@ -145,15 +113,9 @@ pub fn track_scale(old: &Value, new: &mut Value, writer: &Writer, replicas_path:
     }
     let mut replicas = FieldSet::default();
     replicas.insert_fields(replicas_path);
-    managers
-        .entries
-        .iter_mut()
-        .for_each(|entry| entry.fields.subtract(&replicas));
+    managers.entries.iter_mut().for_each(|entry| entry.fields.subtract(&replicas));
     managers.drop_empty();
-    let entry = managers.entry(&Entry {
-        subresource: "scale".to_owned(),
-        ..Entry::of(writer, Operation::Update)
-    });
+    let entry = managers.entry(&Entry { subresource: "scale".to_owned(), ..Entry::of(writer, Operation::Update) });
     entry.fields.add(&replicas);
     managers.write_to(new);
 }
@@ -178,11 +140,7 @@ fn record(managers: &mut Managers, writer: &Writer, root: View, old: &Value, new
 fn compare_for(writer: &Writer, root: View, old: &Value, new: &Value) -> Comparison {
     let mut changes = compare(root, old, new);
     let kept = kept_fields(writer);
-    for set in [
-        &mut changes.added,
-        &mut changes.modified,
-        &mut changes.removed,
-    ] {
+    for set in [&mut changes.added, &mut changes.modified, &mut changes.removed] {
         set.subtract_trees(&kept);
     }
     changes
@@ -193,11 +151,7 @@ fn change_hands(managers: &mut Managers, except: Option<&Entry>, changes: &Compa
     let mut changed = changes.modified.clone();
     changed.add(&changes.added);
     changed.add(&changes.removed);
-    for entry in managers
-        .entries
-        .iter_mut()
-        .filter(|entry| except.is_none_or(|except| !entry.is_same(except)))
-    {
+    for entry in managers.entries.iter_mut().filter(|entry| except.is_none_or(|except| !entry.is_same(except))) {
         entry.fields.subtract(&changed);
     }
 }
@@ -228,10 +182,8 @@ impl Request<'_> {
         let mut changed = changes.modified.clone();
         changed.add(&changes.added);
         let others = managers.entries.iter().filter(|entry| !entry.is_same(&own));
-        let conflicts: Vec<Conflict> = others
-            .map(|entry| (entry.clone(), entry.fields.intersection(&changed)))
-            .filter(|(_, fields)| !fields.is_empty())
-            .collect();
+        let conflicts: Vec<Conflict> =
+            others.map(|entry| (entry.clone(), entry.fields.intersection(&changed))).filter(|(_, fields)| !fields.is_empty()).collect();
         if !force && !conflicts.is_empty() {
             return Err(conflicts);
         }
@@ -250,10 +202,7 @@ impl Request<'_> {
         let last = named(last);
         let pruned = typed::without(self.root, &merged, &last);
         let mut owned = FieldSet::default();
-        managers
-            .entries
-            .iter()
-            .for_each(|entry| owned.add(&entry.fields));
+        managers.entries.iter().for_each(|entry| owned.add(&entry.fields));
         let all = named(&typed::field_set(self.root, &merged));
         let mut to_remove = all.clone();
         to_remove.subtract(&named(&typed::field_set(self.root, &pruned)));
@@ -265,11 +214,7 @@ impl Request<'_> {
     }
 
     /// Conflicts of kubectl with what it applied itself, on the client's side, are none.
-    fn take_over(
-        &self,
-        managers: Managers,
-        conflicts: Vec<Conflict>,
-    ) -> Result<(Value, Managers), Vec<Conflict>> {
+    fn take_over(&self, managers: Managers, conflicts: Vec<Conflict>) -> Result<(Value, Managers), Vec<Conflict>> {
         let Some(own) = self.applied_before() else {
             return Err(conflicts);
         };
@@ -281,11 +226,7 @@ impl Request<'_> {
             })
             .filter(|(_, fields)| !fields.is_empty())
             .collect();
-        if left.is_empty() {
-            self.run(managers, true)
-        } else {
-            Err(left)
-        }
+        if left.is_empty() { self.run(managers, true) } else { Err(left) }
     }
 
     /// The fields that the last client-side apply set and that still have its values.
@@ -295,9 +236,7 @@ impl Request<'_> {
         }
         let text = self.before["metadata"]["annotations"][LAST_APPLIED].as_str()?;
         let last: Value = serde_json::from_str(text).ok()?;
-        if last["apiVersion"].as_str() != Some(self.writer.api_version)
-            || !typed::problems(self.root, &last).is_empty()
-        {
+        if last["apiVersion"].as_str() != Some(self.writer.api_version) || !typed::problems(self.root, &last).is_empty() {
             return None;
         }
         let mut fields = typed::field_set(self.root, &last);
@@ -326,10 +265,7 @@ fn check_request(applied: &Value, writer: &Writer, schema: &TypeSchema) -> Resul
         [problem] => problem.clone(),
         problems => format!("errors:\n  {}", problems.join("\n  ")),
     };
-    Err(internal(format!(
-        "failed to create typed patch object ({}): {listed}",
-        described(applied)
-    )))
+    Err(internal(format!("failed to create typed patch object ({}): {listed}", described(applied))))
 }
 
 /// The object of a request as internal errors name it: `shop/web; apps/v1, Kind=Deployment`.
@@ -338,20 +274,13 @@ fn described(object: &Value) -> String {
     let kind = object["kind"].as_str().unwrap_or_default();
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let slash = if version.contains('/') { "" } else { "/" };
-    format!(
-        "{}/{}; {slash}{version}, Kind={kind}",
-        metadata("namespace"),
-        metadata("name")
-    )
+    format!("{}/{}; {slash}{version}, Kind={kind}", metadata("namespace"), metadata("name"))
 }
 
 /// 409, with a cause for each field.
 fn conflict_error(mut conflicts: Vec<Conflict>) -> ApiError {
     conflicts.sort_by_key(|(entry, _)| entry.display());
-    let listed: Vec<(String, Vec<String>)> = conflicts
-        .iter()
-        .map(|(entry, fields)| (entry.display(), fields.paths()))
-        .collect();
+    let listed: Vec<(String, Vec<String>)> = conflicts.iter().map(|(entry, fields)| (entry.display(), fields.paths())).collect();
     let count: usize = listed.iter().map(|(_, paths)| paths.len()).sum();
     let causes: Vec<Value> = listed
         .iter()
@@ -359,62 +288,28 @@ fn conflict_error(mut conflicts: Vec<Conflict>) -> ApiError {
         .map(|(manager, path)| json!({"reason": "FieldManagerConflict", "message": format!("conflict with {manager}"), "field": path}))
         .collect();
     let message = match listed.as_slice() {
-        [(manager, paths)] if paths.len() == 1 => format!(
-            "Apply failed with 1 conflict: conflict with {manager}: {}",
-            paths[0]
-        ),
+        [(manager, paths)] if paths.len() == 1 => format!("Apply failed with 1 conflict: conflict with {manager}: {}", paths[0]),
         _ => {
-            let managers: Vec<String> = listed
-                .iter()
-                .map(|(manager, paths)| {
-                    format!("conflicts with {manager}:\n- {}", paths.join("\n- "))
-                })
-                .collect();
-            format!(
-                "Apply failed with {count} conflicts: {}",
-                managers.join("\n")
-            )
+            let managers: Vec<String> =
+                listed.iter().map(|(manager, paths)| format!("conflicts with {manager}:\n- {}", paths.join("\n- "))).collect();
+            format!("Apply failed with {count} conflicts: {}", managers.join("\n"))
         }
     };
-    ApiError {
-        code: 409,
-        reason: "Conflict",
-        message,
-        details: Some(json!({"causes": causes})),
-    }
+    ApiError { code: 409, reason: "Conflict", message, details: Some(json!({"causes": causes})) }
 }
 
 fn bad_request(message: String) -> ApiError {
-    ApiError {
-        code: 400,
-        reason: "BadRequest",
-        message,
-        details: None,
-    }
+    ApiError { code: 400, reason: "BadRequest", message, details: None }
 }
 
 fn internal(message: String) -> ApiError {
-    ApiError {
-        code: 500,
-        reason: "",
-        message,
-        details: None,
-    }
+    ApiError { code: 500, reason: "", message, details: None }
 }
 
 /// Fields that nobody owns.
 fn never_tracked() -> FieldSet {
-    const METADATA: [&str; 9] = [
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-    ];
+    const METADATA: [&str; 9] =
+        ["name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields", "resourceVersion"];
     let mut set = FieldSet::default();
     for field in ["apiVersion", "kind", "metadata"] {
         set.insert_fields(&[field]);
@@ -458,10 +353,7 @@ fn set_last_applied(object: &mut Value, applied: &Value) {
         return;
     };
     annotations.insert(LAST_APPLIED.to_owned(), json!(format!("{applied}\n")));
-    let size: usize = annotations
-        .iter()
-        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
-        .sum();
+    let size: usize = annotations.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
     if size > MAX_ANNOTATIONS {
         annotations.remove(LAST_APPLIED);
     }
@@ -471,18 +363,12 @@ fn set_last_applied(object: &mut Value, applied: &Value) {
 fn is_same_but_for_times(old: &Value, new: &Value) -> bool {
     let without_times = |object: &Value| {
         let mut entries = object["metadata"]["managedFields"].clone();
-        for entry in entries
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_object_mut)
-        {
+        for entry in entries.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
             entry.remove("time");
         }
         entries
     };
-    without_times(old) == without_times(new)
-        && equal(&without_managed_fields(old), &without_managed_fields(new))
+    without_times(old) == without_times(new) && equal(&without_managed_fields(old), &without_managed_fields(new))
 }
 
 #[cfg(test)]

@@ -20,11 +20,7 @@ pub(super) enum Kind<'a> {
 /// Of a value at a place; where the schema says nothing, the value itself decides.
 pub(super) fn kind<'a>(view: View<'a>, value: Option<&Value>) -> Kind<'a> {
     match &view.node.shape {
-        Shape::Scalar(_)
-        | Shape::List {
-            identity: Identity::Atomic,
-            ..
-        } => Kind::Leaf,
+        Shape::Scalar(_) | Shape::List { identity: Identity::Atomic, .. } => Kind::Leaf,
         Shape::List { identity, .. } => Kind::Items(identity),
         Shape::Map(map) if map.atomic => Kind::Leaf,
         Shape::Map(_) => Kind::Keys,
@@ -48,10 +44,7 @@ pub(super) fn item_step(list: View, identity: &Identity, item: &Value) -> Result
         }
         _ => return Err("associative list with keys may not have non-map elements".to_owned()),
     };
-    let mut found: Vec<(Box<str>, Scalar)> = keys
-        .iter()
-        .filter_map(|key| Some((key.clone(), key_value(list, map, key)?)))
-        .collect();
+    let mut found: Vec<(Box<str>, Scalar)> = keys.iter().filter_map(|key| Some((key.clone(), key_value(list, map, key)?))).collect();
     if found.is_empty() {
         let keys: Vec<String> = keys.iter().map(|key| quoted(key)).collect();
         let keys = keys.join(" ");
@@ -68,10 +61,7 @@ fn key_value(list: View, map: &Map<String, Value>, key: &str) -> Option<Scalar> 
     let default = || {
         let view = list.items().child(key)?;
         let is_never_absent = list.items().field(key)?.written == Written::Always;
-        view.node
-            .default
-            .clone()
-            .or_else(|| is_never_absent.then(|| zero(view)))
+        view.node.default.clone().or_else(|| is_never_absent.then(|| zero(view)))
     };
     map.get(key).cloned().or_else(default).map(Scalar)
 }
@@ -85,13 +75,9 @@ fn zero(view: View) -> Value {
 
 fn value_step(item: &Value) -> Result<Step, String> {
     match item {
-        Value::Object(_) => {
-            Err("associative list without keys has an element that's a map type".to_owned())
-        }
+        Value::Object(_) => Err("associative list without keys has an element that's a map type".to_owned()),
         Value::Array(_) => Err("not supported: associative list with lists as elements".to_owned()),
-        Value::Null => {
-            Err("associative list without keys has an element that's an explicit null".to_owned())
-        }
+        Value::Null => Err("associative list without keys has an element that's an explicit null".to_owned()),
         scalar => Ok(Step::Value(Scalar(scalar.clone()))),
     }
 }
@@ -145,45 +131,26 @@ fn collect(view: View, value: &Value, set: &mut FieldSet) -> bool {
 pub(super) fn with_named_fields(set: &FieldSet, view: Option<View>) -> FieldSet {
     let steps = set.steps.iter().map(|(step, entry)| {
         let (named, child) = match (step, view) {
-            (Step::Field(name), Some(view)) => (
-                view.field(name).is_some() && !entry.below.is_empty(),
-                view.child(name),
-            ),
+            (Step::Field(name), Some(view)) => (view.field(name).is_some() && !entry.below.is_empty(), view.child(name)),
             (_, view) => (false, view.map(View::items)),
         };
-        (
-            step.clone(),
-            Entry {
-                member: entry.member || named,
-                below: with_named_fields(&entry.below, child),
-            },
-        )
+        (step.clone(), Entry { member: entry.member || named, below: with_named_fields(&entry.below, child) })
     });
-    FieldSet {
-        steps: steps.collect(),
-    }
+    FieldSet { steps: steps.collect() }
 }
 
 /// The value without the fields of a set; `null` where nothing is left of a map or list.
 pub(super) fn without(view: View, value: &Value, set: &FieldSet) -> Value {
     match (kind(view, Some(value)), value) {
         (Kind::Keys, Value::Object(map)) => {
-            let kept = map
-                .iter()
-                .filter(|(key, _)| !set.contains(&Step::field(key)));
+            let kept = map.iter().filter(|(key, _)| !set.contains(&Step::field(key)));
             let kept: Map<String, Value> = kept
-                .map(
-                    |(key, value)| match (set.below(&Step::field(key)), view.child(key)) {
-                        (Some(below), Some(child)) => (key.clone(), without(child, value, below)),
-                        _ => (key.clone(), value.clone()),
-                    },
-                )
+                .map(|(key, value)| match (set.below(&Step::field(key)), view.child(key)) {
+                    (Some(below), Some(child)) => (key.clone(), without(child, value, below)),
+                    _ => (key.clone(), value.clone()),
+                })
                 .collect();
-            if kept.is_empty() {
-                Value::Null
-            } else {
-                Value::Object(kept)
-            }
+            if kept.is_empty() { Value::Null } else { Value::Object(kept) }
         }
         (Kind::Items(identity), Value::Array(items)) => {
             let mut kept = Vec::new();
@@ -197,11 +164,7 @@ pub(super) fn without(view: View, value: &Value, set: &FieldSet) -> Value {
                     Err(_) => kept.push(item.clone()),
                 }
             }
-            if kept.is_empty() {
-                Value::Null
-            } else {
-                Value::Array(kept)
-            }
+            if kept.is_empty() { Value::Null } else { Value::Array(kept) }
         }
         (Kind::Leaf, Value::Object(_) | Value::Array(_)) => Value::Null,
         (_, value) => value.clone(),
@@ -228,23 +191,16 @@ fn check(view: View, value: &Value, path: &str, found: &mut Vec<String>) {
                 }
             }
         }
-        (Shape::List { identity, .. }, Value::Array(items)) => {
-            check_items(view, identity, items, path, found)
-        }
+        (Shape::List { identity, .. }, Value::Array(items)) => check_items(view, identity, items, path, found),
         (Shape::Map(_), _) => found.push(format!("{path}: expected map, got {}", shown(value))),
-        (Shape::List { .. }, _) => {
-            found.push(format!("{path}: expected list, got {}", shown(value)))
-        }
+        (Shape::List { .. }, _) => found.push(format!("{path}: expected list, got {}", shown(value))),
         (Shape::Scalar(scalar), value) => {
             let expected = match (scalar, value) {
                 (ScalarType::Int32 | ScalarType::Int64 | ScalarType::Number, Value::Number(_))
                 | (ScalarType::Text | ScalarType::Bytes, Value::String(_))
                 | (ScalarType::Boolean, Value::Bool(_)) => return,
                 (ScalarType::Int32 | ScalarType::Int64 | ScalarType::Number, _) => {
-                    found.push(format!(
-                        "{path}: expected numeric (int or float), got {}",
-                        go_type(value)
-                    ));
+                    found.push(format!("{path}: expected numeric (int or float), got {}", go_type(value)));
                     return;
                 }
                 (ScalarType::Text | ScalarType::Bytes, _) => "string",
@@ -252,23 +208,13 @@ fn check(view: View, value: &Value, path: &str, found: &mut Vec<String>) {
                 (_, Value::Object(_) | Value::Array(_)) => "any scalar",
                 _ => return,
             };
-            let printed = if expected == "string" {
-                format!("&value.valueUnstructured{{Value:{}}}", shown(value))
-            } else {
-                shown(value)
-            };
+            let printed = if expected == "string" { format!("&value.valueUnstructured{{Value:{}}}", shown(value)) } else { shown(value) };
             found.push(format!("{path}: expected {expected}, got {printed}"));
         }
     }
 }
 
-fn check_items(
-    view: View,
-    identity: &Identity,
-    items: &[Value],
-    path: &str,
-    found: &mut Vec<String>,
-) {
+fn check_items(view: View, identity: &Identity, items: &[Value], path: &str, found: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for (index, item) in items.iter().enumerate() {
         let step = match identity {

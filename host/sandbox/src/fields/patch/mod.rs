@@ -16,29 +16,21 @@ const MAX_OPERATIONS: usize = 10_000;
 pub fn json(object: &mut Value, patch: &Value) -> Result<(), ApiError> {
     let Value::Array(operations) = patch else {
         let found = json_type(patch);
-        return Err(bad_request(format!(
-            "json: cannot unmarshal {found} into Go value of type jsonpatch.Patch"
-        )));
+        return Err(bad_request(format!("json: cannot unmarshal {found} into Go value of type jsonpatch.Patch")));
     };
     if operations.len() > MAX_OPERATIONS {
         return Err(ApiError {
             code: 413,
             reason: "RequestEntityTooLarge",
-            message: format!(
-                "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
-                operations.len()
-            ),
+            message: format!("The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}", operations.len()),
             details: None,
         });
     }
     if let Some(wrong) = operations.iter().find(|operation| !operation.is_object()) {
         let found = json_type(wrong);
-        return Err(bad_request(format!(
-            "json: cannot unmarshal {found} into Go value of type jsonpatch.Operation"
-        )));
+        return Err(bad_request(format!("json: cannot unmarshal {found} into Go value of type jsonpatch.Operation")));
     }
-    let operations: Vec<PatchOperation> =
-        serde_json::from_value(patch.clone()).map_err(|_| does_not_apply())?;
+    let operations: Vec<PatchOperation> = serde_json::from_value(patch.clone()).map_err(|_| does_not_apply())?;
     json_patch::patch(object, &operations).map_err(|_| does_not_apply())
 }
 
@@ -71,12 +63,8 @@ pub fn unsupported_media_type() -> ApiError {
 /// 422 for a patch whose result does not decode or, with strict validation, has unknown or duplicate fields. `shown` is what the
 /// server quotes: see [`shown_patch`] and [`shown_result`].
 pub fn undecodable(shown: &str, problem: &str) -> ApiError {
-    let error = FieldError {
-        reason: FieldReason::Invalid,
-        field: "patch".to_owned(),
-        value: golang::quoted(shown),
-        detail: problem.to_owned(),
-    };
+    let error =
+        FieldError { reason: FieldReason::Invalid, field: "patch".to_owned(), value: golang::quoted(shown), detail: problem.to_owned() };
     let mut refusal = ApiError::invalid("", "", "", &[error]);
     if let Some(details) = refusal.details.as_mut().and_then(Value::as_object_mut) {
         details.retain(|key, _| key == "causes");
@@ -95,12 +83,7 @@ pub fn shown_result(patched: &Value) -> String {
 }
 
 fn bad_request(message: String) -> ApiError {
-    ApiError {
-        code: 400,
-        reason: "BadRequest",
-        message,
-        details: None,
-    }
+    ApiError { code: 400, reason: "BadRequest", message, details: None }
 }
 
 fn does_not_apply() -> ApiError {

@@ -28,17 +28,10 @@ pub(super) fn apply(object: &mut Value, patch: &Value, view: View) -> Result<(),
 }
 
 fn merge_map(original: &mut Object, patch: &Object, view: Option<View>) -> Result<(), ApiError> {
-    match patch
-        .get(DIRECTIVE)
-        .map(|directive| (directive.as_str(), directive))
-    {
+    match patch.get(DIRECTIVE).map(|directive| (directive.as_str(), directive)) {
         None => {}
         Some((Some("replace"), _)) => {
-            *original = patch
-                .iter()
-                .filter(|(key, _)| *key != DIRECTIVE)
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect();
+            *original = patch.iter().filter(|(key, _)| *key != DIRECTIVE).map(|(k, v)| (k.clone(), v.clone())).collect();
             return Ok(());
         }
         Some((Some("delete"), _)) => {
@@ -51,13 +44,8 @@ fn merge_map(original: &mut Object, patch: &Object, view: Option<View>) -> Resul
         retain_keys(original, patch, kept)?;
     }
     let mut ordered = Vec::new();
-    for (key, order) in patch
-        .iter()
-        .filter(|(key, _)| key.starts_with(ORDER_PREFIX))
-    {
-        let field = directive_field(key).ok_or_else(|| {
-            bad_request("invalid patch format of setElementOrder list".to_owned())
-        })?;
+    for (key, order) in patch.iter().filter(|(key, _)| key.starts_with(ORDER_PREFIX)) {
+        let field = directive_field(key).ok_or_else(|| bad_request("invalid patch format of setElementOrder list".to_owned()))?;
         merge_ordered(original, patch, field, order, view)?;
         ordered.push(field);
     }
@@ -66,8 +54,7 @@ fn merge_map(original: &mut Object, patch: &Object, view: Option<View>) -> Resul
             continue;
         }
         if key.starts_with(DELETE_PREFIX) {
-            let field = directive_field(key)
-                .ok_or_else(|| bad_request("invalid patch format of primitive list".to_owned()))?;
+            let field = directive_field(key).ok_or_else(|| bad_request("invalid patch format of primitive list".to_owned()))?;
             delete_values(original, field, change);
         } else {
             merge_field(original, key, change, view)?;
@@ -81,36 +68,23 @@ fn directive_field(key: &str) -> Option<&str> {
     key.split_once('/').map(|(_, field)| field)
 }
 
-fn merge_field(
-    original: &mut Object,
-    key: &str,
-    change: &Value,
-    view: Option<View>,
-) -> Result<(), ApiError> {
+fn merge_field(original: &mut Object, key: &str, change: &Value, view: Option<View>) -> Result<(), ApiError> {
     match (original.get_mut(key), change) {
         (_, Value::Null) => {
             original.remove(key);
         }
         (Some(Value::Object(map)), Value::Object(change))
-            if view
-                .and_then(|view| view.field(key))
-                .is_some_and(|field| field.patch.replace) =>
+            if view.and_then(|view| view.field(key)).is_some_and(|field| field.patch.replace) =>
         {
             *map = change.clone();
         }
         (Some(Value::Object(map)), Value::Object(change)) => {
-            let below = view
-                .map(|view| view.child(key).ok_or_else(|| unknown_field(key)))
-                .transpose()?;
+            let below = view.map(|view| view.child(key).ok_or_else(|| unknown_field(key))).transpose()?;
             merge_map(map, change, below)?;
         }
         (Some(Value::Array(list)), Value::Array(change)) => {
             let (patch, items) = list_schema(view, key)?;
-            if patch.merge {
-                merge_list(list, change, patch, items)?
-            } else {
-                *list = change.clone()
-            }
+            if patch.merge { merge_list(list, change, patch, items)? } else { *list = change.clone() }
         }
         (_, change) => match without_directives(change) {
             Some(value) => {
@@ -125,44 +99,22 @@ fn merge_field(
 }
 
 /// How a list field merges, and what its items are. Fields of maps that are not described are replaced.
-fn list_schema<'a>(
-    view: Option<View<'a>>,
-    key: &str,
-) -> Result<(&'a Patch, Option<View<'a>>), ApiError> {
-    static REPLACED: Patch = Patch {
-        merge: false,
-        key: None,
-        retain: false,
-        replace: false,
-    };
+fn list_schema<'a>(view: Option<View<'a>>, key: &str) -> Result<(&'a Patch, Option<View<'a>>), ApiError> {
+    static REPLACED: Patch = Patch { merge: false, key: None, retain: false, replace: false };
     let Some(view) = view else {
         return Ok((&REPLACED, None));
     };
     let items = view.child(key).ok_or_else(|| unknown_field(key))?.items();
-    Ok((
-        view.field(key).map_or(&REPLACED, |field| &field.patch),
-        Some(items),
-    ))
+    Ok((view.field(key).map_or(&REPLACED, |field| &field.patch), Some(items)))
 }
 
 fn retain_keys(original: &mut Object, patch: &Object, kept: &Value) -> Result<(), ApiError> {
     let malformed = || bad_request("invalid patch format of retainKeys".to_owned());
-    let kept: Vec<&str> = kept
-        .as_array()
-        .ok_or_else(malformed)?
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let kept: Vec<&str> = kept.as_array().ok_or_else(malformed)?.iter().filter_map(Value::as_str).collect();
     let is_change = |key: &str, value: &Value| {
-        !value.is_null()
-            && key != RETAIN_KEYS
-            && !key.starts_with(DELETE_PREFIX)
-            && !key.starts_with(ORDER_PREFIX)
+        !value.is_null() && key != RETAIN_KEYS && !key.starts_with(DELETE_PREFIX) && !key.starts_with(ORDER_PREFIX)
     };
-    if patch
-        .iter()
-        .any(|(key, value)| is_change(key, value) && !kept.contains(&key.as_str()))
-    {
+    if patch.iter().any(|(key, value)| is_change(key, value) && !kept.contains(&key.as_str())) {
         return Err(malformed());
     }
     original.retain(|key, _| kept.contains(&key.as_str()));
@@ -176,16 +128,8 @@ fn delete_values(original: &mut Object, field: &str, values: &Value) {
 }
 
 /// A list together with its `$setElementOrder`.
-fn merge_ordered(
-    original: &mut Object,
-    patch: &Object,
-    field: &str,
-    order: &Value,
-    view: Option<View>,
-) -> Result<(), ApiError> {
-    let order = order.as_array().ok_or_else(|| {
-        refused("expected a []interface {}, but received something else".to_owned())
-    })?;
+fn merge_ordered(original: &mut Object, patch: &Object, field: &str, order: &Value, view: Option<View>) -> Result<(), ApiError> {
+    let order = order.as_array().ok_or_else(|| refused("expected a []interface {}, but received something else".to_owned()))?;
     let (strategy, items) = list_schema(view, field)?;
     let key = strategy.key.as_deref();
     let before = original.get(field).and_then(Value::as_array).cloned();
@@ -223,20 +167,13 @@ fn check_order(change: &[Value], order: &[Value], key: Option<&str>) -> Result<(
         }
         if !found {
             let (change, order) = (golang::plain(&change.into()), golang::plain(&order.into()));
-            return Err(refused(format!(
-                "The order in patch list:\n{change}\n doesn't match {ORDER_PREFIX} list:\n{order}\n"
-            )));
+            return Err(refused(format!("The order in patch list:\n{change}\n doesn't match {ORDER_PREFIX} list:\n{order}\n")));
         }
     }
     Ok(())
 }
 
-fn merge_list(
-    list: &mut Vec<Value>,
-    change: &[Value],
-    strategy: &Patch,
-    items: Option<View>,
-) -> Result<(), ApiError> {
+fn merge_list(list: &mut Vec<Value>, change: &[Value], strategy: &Patch, items: Option<View>) -> Result<(), ApiError> {
     if list.is_empty() && change.is_empty() {
         return Ok(());
     }
@@ -267,19 +204,12 @@ fn merge_list(
 }
 
 /// Carries out `$patch` items (delete, replace) and returns the others.
-fn special_items(
-    list: &mut Vec<Value>,
-    change: &[Value],
-    key: &str,
-) -> Result<Vec<Value>, ApiError> {
+fn special_items(list: &mut Vec<Value>, change: &[Value], key: &str) -> Result<Vec<Value>, ApiError> {
     let mut plain = Vec::new();
     let mut replaced = false;
     for item in change {
         let map = item.as_object().expect("checked by the caller");
-        match map
-            .get(DIRECTIVE)
-            .map(|directive| (directive.as_str(), directive))
-        {
+        match map.get(DIRECTIVE).map(|directive| (directive.as_str(), directive)) {
             None => plain.push(item.clone()),
             Some((Some("delete"), _)) => {
                 let value = map.get(key).ok_or_else(|| no_merge_key(item, key))?;
@@ -287,9 +217,7 @@ fn special_items(
             }
             Some((Some("replace"), _)) => replaced = true,
             Some((Some("merge"), _)) => {
-                return Err(refused(
-                    "merging lists cannot yet be specified in the patch".to_owned(),
-                ));
+                return Err(refused("merging lists cannot yet be specified in the patch".to_owned()));
             }
             Some((_, directive)) => return Err(unknown_directive(directive, map)),
         }
@@ -300,22 +228,10 @@ fn special_items(
     Ok(plain)
 }
 
-fn merge_item(
-    list: &mut Vec<Value>,
-    item: &Value,
-    key: &str,
-    items: Option<View>,
-) -> Result<(), ApiError> {
+fn merge_item(list: &mut Vec<Value>, item: &Value, key: &str, items: Option<View>) -> Result<(), ApiError> {
     let value = item.get(key).ok_or_else(|| no_merge_key(item, key))?;
-    match list
-        .iter_mut()
-        .find(|existing| existing.get(key) == Some(value))
-    {
-        Some(Value::Object(existing)) => merge_map(
-            existing,
-            item.as_object().expect("checked by the caller"),
-            items,
-        ),
+    match list.iter_mut().find(|existing| existing.get(key) == Some(value)) {
+        Some(Value::Object(existing)) => merge_map(existing, item.as_object().expect("checked by the caller"), items),
         _ => {
             list.push(item.clone());
             Ok(())
@@ -324,28 +240,19 @@ fn merge_item(
 }
 
 /// The list with the items of `order` in that order, and the others before the first of them that followed them in `before`.
-fn in_order(
-    list: Vec<Value>,
-    order: &[Value],
-    before: &[Value],
-    key: Option<&str>,
-) -> Result<Vec<Value>, ApiError> {
+fn in_order(list: Vec<Value>, order: &[Value], before: &[Value], key: Option<&str>) -> Result<Vec<Value>, ApiError> {
     let place = |of: &[Value], item: &Value| of.iter().position(|other| same(item, other, key));
     for item in &list {
         identity(item, key)?;
     }
-    let (mut named, mut others): (Vec<Value>, Vec<Value>) = list
-        .into_iter()
-        .partition(|item| place(order, item).is_some());
+    let (mut named, mut others): (Vec<Value>, Vec<Value>) = list.into_iter().partition(|item| place(order, item).is_some());
     named.sort_by_key(|item| place(order, item));
     others.sort_by_key(|item| place(before, item).unwrap_or(usize::MAX));
     let mut sorted = Vec::with_capacity(named.len() + others.len());
     let mut others = others.into_iter().peekable();
     for item in named {
         let limit = place(before, &item);
-        while let Some(other) = others.next_if(|other| {
-            place(before, other).is_some_and(|at| limit.is_some_and(|limit| at < limit))
-        }) {
+        while let Some(other) = others.next_if(|other| place(before, other).is_some_and(|at| limit.is_some_and(|limit| at < limit))) {
             sorted.push(other);
         }
         sorted.push(item);
@@ -375,47 +282,27 @@ fn without_directives(value: &Value) -> Option<Value> {
         Value::Object(map) if map.contains_key(DIRECTIVE) => None,
         Value::Object(map) => {
             let fields = map.iter().filter(|(_, value)| !value.is_null());
-            Some(Value::Object(
-                fields
-                    .filter_map(|(key, value)| Some((key.clone(), without_directives(value)?)))
-                    .collect(),
-            ))
+            Some(Value::Object(fields.filter_map(|(key, value)| Some((key.clone(), without_directives(value)?))).collect()))
         }
-        Value::Array(items) => Some(Value::Array(
-            items.iter().filter_map(without_directives).collect(),
-        )),
+        Value::Array(items) => Some(Value::Array(items.iter().filter_map(without_directives).collect())),
         scalar => Some(scalar.clone()),
     }
 }
 
 fn unknown_field(field: &str) -> ApiError {
-    refused(format!(
-        "unable to find api field {}",
-        golang::quoted(field)
-    ))
+    refused(format!("unable to find api field {}", golang::quoted(field)))
 }
 
 fn no_merge_key(item: &Value, key: &str) -> ApiError {
-    refused(format!(
-        "map: {} does not contain declared merge key: {key}",
-        golang::plain(item)
-    ))
+    refused(format!("map: {} does not contain declared merge key: {key}", golang::plain(item)))
 }
 
 fn unknown_directive(directive: &Value, map: &Object) -> ApiError {
     let map = golang::plain(&Value::Object(map.clone()));
-    refused(format!(
-        "unknown patch type: {} in map: {map}",
-        golang::plain(directive)
-    ))
+    refused(format!("unknown patch type: {} in map: {map}", golang::plain(directive)))
 }
 
 /// The server has no better answer to a malformed strategic patch than 500 with the reason.
 fn refused(message: String) -> ApiError {
-    ApiError {
-        code: 500,
-        reason: "",
-        message,
-        details: None,
-    }
+    ApiError { code: 500, reason: "", message, details: None }
 }

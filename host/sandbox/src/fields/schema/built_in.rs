@@ -15,15 +15,8 @@ pub(crate) struct BuiltIns {
 
 pub(crate) static BUILT_INS: LazyLock<BuiltIns> = LazyLock::new(|| {
     let mut builder = Builder::default();
-    let roots = DEFINITIONS
-        .types
-        .iter()
-        .map(|t| ((t.api_version, t.kind), builder.definition(&t.definition)))
-        .collect();
-    BuiltIns {
-        arena: Arc::new(builder.finish()),
-        roots,
-    }
+    let roots = DEFINITIONS.types.iter().map(|t| ((t.api_version, t.kind), builder.definition(&t.definition))).collect();
+    BuiltIns { arena: Arc::new(builder.finish()), roots }
 });
 
 impl BuiltIns {
@@ -53,68 +46,38 @@ impl Builder {
         let id = self.arena.push(Node::default());
         self.done.insert(name.to_owned(), id);
         let node = match well_known(name) {
-            Some(shape) => Node {
-                shape,
-                ..Node::default()
-            },
+            Some(shape) => Node { shape, ..Node::default() },
             None => self.described(name, id),
         };
-        *self.arena.node_mut(id) = Node {
-            go_type: go_type(name).into(),
-            ..node
-        };
+        *self.arena.node_mut(id) = Node { go_type: go_type(name).into(), ..node };
         id
     }
 
     /// All nodes, with what depended on other nodes resolved.
     pub(crate) fn finish(mut self) -> Arena {
         for (owner, field) in std::mem::take(&mut self.granular) {
-            let target = self
-                .arena
-                .view(owner)
-                .field(&field)
-                .expect("recorded while it was made")
-                .node;
+            let target = self.arena.view(owner).field(&field).expect("recorded while it was made").node;
             let mut own = self.arena.node(target).clone();
             if let Shape::Map(map) = &mut own.shape {
                 map.atomic = false;
             }
             let own = self.arena.push(own);
             if let Shape::Map(map) = &mut self.arena.node_mut(owner).shape {
-                map.fields
-                    .get_mut(field.as_str())
-                    .expect("looked up above")
-                    .node = own;
+                map.fields.get_mut(field.as_str()).expect("looked up above").node = own;
             }
         }
         self.arena
     }
 
     fn described(&mut self, name: &str, id: NodeId) -> Node {
-        let schema = DEFINITIONS
-            .schemas
-            .get(name)
-            .expect("references lead to definitions");
+        let schema = DEFINITIONS.schemas.get(name).expect("references lead to definitions");
         let Some(properties) = schema["properties"].as_object() else {
-            return Node {
-                shape: self.shape(schema, None),
-                ..Node::default()
-            };
+            return Node { shape: self.shape(schema, None), ..Node::default() };
         };
         let type_facts = facts::of(name);
-        let top_level = properties
-            .get("metadata")
-            .is_some_and(|metadata| reference(metadata) == Some(OBJECT_META));
-        let required: Vec<&str> = schema["required"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let mut map = Map {
-            atomic: type_facts.is_some_and(|facts| facts.atomic),
-            ..Map::default()
-        };
+        let top_level = properties.get("metadata").is_some_and(|metadata| reference(metadata) == Some(OBJECT_META));
+        let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut map = Map { atomic: type_facts.is_some_and(|facts| facts.atomic), ..Map::default() };
         for (field, property) in properties {
             let facts = type_facts.and_then(|facts| facts.fields.get(field.as_str()));
             if facts.is_some_and(|facts| facts.granular) {
@@ -123,19 +86,9 @@ impl Builder {
             let node = self.property(property, facts);
             let implied = top_level && matches!(field.as_str(), "metadata" | "spec" | "status");
             let written = self.written(node, facts, required.contains(&field.as_str()), implied);
-            map.fields.insert(
-                field.as_str().into(),
-                Field {
-                    node,
-                    written,
-                    patch: patch(facts),
-                },
-            );
+            map.fields.insert(field.as_str().into(), Field { node, written, patch: patch(facts) });
         }
-        Node {
-            shape: Shape::Map(map),
-            ..Node::default()
-        }
+        Node { shape: Shape::Map(map), ..Node::default() }
     }
 
     fn property(&mut self, schema: &Value, facts: Option<&Facts>) -> NodeId {
@@ -144,57 +97,32 @@ impl Builder {
         }
         let shape = self.shape(schema, facts);
         let default = facts.and_then(|facts| facts.default).map(Value::from);
-        self.arena.push(Node {
-            shape,
-            default,
-            ..Node::default()
-        })
+        self.arena.push(Node { shape, default, ..Node::default() })
     }
 
     fn shape(&mut self, schema: &Value, facts: Option<&Facts>) -> Shape {
         match schema["type"].as_str() {
-            Some("array") => Shape::List {
-                items: self.property(&schema["items"], None),
-                identity: identity(facts),
-            },
+            Some("array") => Shape::List { items: self.property(&schema["items"], None), identity: identity(facts) },
             Some("object") if schema.get("additionalProperties").is_some() => {
                 let values = self.property(&schema["additionalProperties"], None);
-                Shape::Map(Map {
-                    values: Some(values),
-                    atomic: facts.is_some_and(|facts| facts.atomic),
-                    ..Map::default()
-                })
+                Shape::Map(Map { values: Some(values), atomic: facts.is_some_and(|facts| facts.atomic), ..Map::default() })
             }
-            Some(scalar) => {
-                scalar_shape(scalar, schema["format"].as_str()).map_or(Shape::Any, Shape::Scalar)
-            }
+            Some(scalar) => scalar_shape(scalar, schema["format"].as_str()).map_or(Shape::Any, Shape::Scalar),
             None => Shape::Any,
         }
     }
 
     /// How the field is written when empty; see the table in [`super::facts`].
-    fn written(
-        &self,
-        node: NodeId,
-        facts: Option<&Facts>,
-        required: bool,
-        implied: bool,
-    ) -> Written {
+    fn written(&self, node: NodeId, facts: Option<&Facts>, required: bool, implied: bool) -> Written {
         let has = |fact: fn(&Facts) -> bool| facts.is_some_and(fact);
         if has(|facts| facts.null) {
             return Written::OrNull;
         }
         match &self.arena.node(node).shape {
             Shape::Scalar(Scalar::Time | Scalar::MicroTime) => Written::AsSent,
-            Shape::Scalar(_)
-                if has(|facts| facts.written) || (required && !has(|facts| facts.unwritten)) =>
-            {
-                Written::Always
-            }
+            Shape::Scalar(_) if has(|facts| facts.written) || (required && !has(|facts| facts.unwritten)) => Written::Always,
             Shape::Scalar(Scalar::Quantity | Scalar::IntOrString) => Written::AsSent,
-            Shape::Scalar(Scalar::Text | Scalar::Bytes) if !has(|facts| facts.keep) => {
-                Written::NotEmpty
-            }
+            Shape::Scalar(Scalar::Text | Scalar::Bytes) if !has(|facts| facts.keep) => Written::NotEmpty,
             Shape::Scalar(_) if has(|facts| facts.drop) => Written::NotEmpty,
             Shape::List { .. } => Written::NotEmpty,
             Shape::Map(map) if map.fields.is_empty() && map.values.is_some() => Written::NotEmpty,
@@ -213,19 +141,12 @@ fn patch(facts: Option<&Facts>) -> Patch {
     let Some(facts) = facts else {
         return Patch::default();
     };
-    Patch {
-        merge: facts.merge.is_some(),
-        key: facts.merge.flatten().map(Into::into),
-        retain: facts.retain,
-        replace: facts.replace,
-    }
+    Patch { merge: facts.merge.is_some(), key: facts.merge.flatten().map(Into::into), retain: facts.retain, replace: facts.replace }
 }
 
 fn identity(facts: Option<&Facts>) -> Identity {
     match facts {
-        Some(facts) if !facts.keys.is_empty() => {
-            Identity::Keys(facts.keys.iter().map(|key| (*key).into()).collect())
-        }
+        Some(facts) if !facts.keys.is_empty() => Identity::Keys(facts.keys.iter().map(|key| (*key).into()).collect()),
         Some(facts) if facts.set => Identity::Value,
         _ => Identity::Atomic,
     }
@@ -258,8 +179,5 @@ pub(crate) fn scalar_shape(scalar: &str, format: Option<&str>) -> Option<Scalar>
 
 /// `io.k8s.api.core.v1.PodSpec` → `v1.PodSpec`.
 fn go_type(definition: &str) -> &str {
-    definition
-        .rmatch_indices('.')
-        .nth(1)
-        .map_or(definition, |(dot, _)| &definition[dot + 1..])
+    definition.rmatch_indices('.').nth(1).map_or(definition, |(dot, _)| &definition[dot + 1..])
 }

@@ -64,24 +64,11 @@ impl Check {
         let count = |name: &str| schema[name].as_u64();
         let list = |name: &str| schema[name].as_array().into_iter().flatten();
         let checks = |name: &str| list(name).map(Self::of).collect();
-        let below = |name: &str| {
-            schema[name]
-                .is_object()
-                .then(|| Box::new(Self::of(&schema[name])))
-        };
-        let bound = |name: &str, exclusive: &str| {
-            schema[name].as_f64().map(|limit| Bound {
-                limit,
-                exclusive: flag(exclusive),
-            })
-        };
+        let below = |name: &str| schema[name].is_object().then(|| Box::new(Self::of(&schema[name])));
+        let bound = |name: &str, exclusive: &str| schema[name].as_f64().map(|limit| Bound { limit, exclusive: flag(exclusive) });
         let int_or_string = flag("x-kubernetes-int-or-string");
         Self {
-            types: if int_or_string {
-                vec!["integer", "string"]
-            } else {
-                type_name(&schema["type"]).into_iter().collect()
-            },
+            types: if int_or_string { vec!["integer", "string"] } else { type_name(&schema["type"]).into_iter().collect() },
             nullable: flag("nullable"),
             format: schema["format"].as_str().and_then(format::supported),
             enumeration: list("enum").cloned().collect(),
@@ -90,18 +77,13 @@ impl Check {
             multiple_of: schema["multipleOf"].as_f64(),
             min_length: count("minLength"),
             max_length: count("maxLength"),
-            pattern: schema["pattern"]
-                .as_str()
-                .map(|pattern| (pattern.to_owned(), Regex::new(pattern).ok())),
+            pattern: schema["pattern"].as_str().map(|pattern| (pattern.to_owned(), Regex::new(pattern).ok())),
             min_items: count("minItems"),
             max_items: count("maxItems"),
             unique_items: flag("uniqueItems"),
             min_properties: count("minProperties"),
             max_properties: count("maxProperties"),
-            required: list("required")
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect(),
+            required: list("required").filter_map(Value::as_str).map(str::to_owned).collect(),
             properties: schema["properties"]
                 .as_object()
                 .into_iter()
@@ -167,43 +149,24 @@ impl Check {
         };
         // A value that is no text is held against the format, where there is one.
         let (expected, found) = match (&self.format, value) {
-            (Some(format), Value::Number(number)) => (
-                format.clone(),
-                if number.is_f64() { "float64" } else { "int64" },
-            ),
+            (Some(format), Value::Number(number)) => (format.clone(), if number.is_f64() { "float64" } else { "int64" }),
             (Some(format), Value::Bool(_) | Value::Object(_)) => (format.clone(), ""),
             _ => (self.types.join(","), found),
         };
         if fits {
             outcome.kept += 1;
         } else {
-            let detail = format!(
-                "{path} in body must be of type {expected}: {}",
-                quoted(found)
-            );
-            outcome
-                .errors
-                .push(error(FieldReason::TypeInvalid, path, quoted(found), detail));
+            let detail = format!("{path} in body must be of type {expected}: {}", quoted(found));
+            outcome.errors.push(error(FieldReason::TypeInvalid, path, quoted(found), detail));
         }
         outcome.kept += 1;
     }
 
     fn check_enumeration(&self, value: &Value, path: &str, outcome: &mut Outcome) {
-        if !self.enumeration.is_empty()
-            && !self.enumeration.iter().any(|allowed| equal(allowed, value))
-        {
-            let allowed: Vec<String> = self
-                .enumeration
-                .iter()
-                .map(|value| quoted(&enumerated(value)))
-                .collect();
+        if !self.enumeration.is_empty() && !self.enumeration.iter().any(|allowed| equal(allowed, value)) {
+            let allowed: Vec<String> = self.enumeration.iter().map(|value| quoted(&enumerated(value))).collect();
             let detail = format!("supported values: {}", allowed.join(", "));
-            outcome.errors.push(error(
-                FieldReason::NotSupported,
-                path,
-                bad_value(value),
-                detail,
-            ));
+            outcome.errors.push(error(FieldReason::NotSupported, path, bad_value(value), detail));
         }
         outcome.kept += 1;
     }
@@ -212,36 +175,21 @@ impl Check {
         let length = text.chars().count() as u64;
         let value = quoted(text);
         if let Some(max) = self.max_length.filter(|max| length > *max) {
-            let detail = format!(
-                "may not be more than {max} {}",
-                if max == 1 { "byte" } else { "bytes" }
-            );
-            outcome
-                .errors
-                .push(error(FieldReason::TooLong, path, String::new(), detail));
+            let detail = format!("may not be more than {max} {}", if max == 1 { "byte" } else { "bytes" });
+            outcome.errors.push(error(FieldReason::TooLong, path, String::new(), detail));
         } else if let Some(min) = self.min_length.filter(|min| length < *min) {
             let detail = format!("{path} in body should be at least {min} chars long");
-            outcome
-                .errors
-                .push(error(FieldReason::Invalid, path, value.clone(), detail));
+            outcome.errors.push(error(FieldReason::Invalid, path, value.clone(), detail));
         } else if let Some((pattern, regex)) = &self.pattern
             && !regex.as_ref().is_some_and(|regex| regex.is_match(text))
         {
             let detail = format!("{path} in body should match '{pattern}'");
-            outcome
-                .errors
-                .push(error(FieldReason::Invalid, path, value.clone(), detail));
+            outcome.errors.push(error(FieldReason::Invalid, path, value.clone(), detail));
         }
         outcome.kept += 1;
-        if let Some(format) = self
-            .format
-            .as_deref()
-            .filter(|format| !format::matches(format, text))
-        {
+        if let Some(format) = self.format.as_deref().filter(|format| !format::matches(format, text)) {
             let detail = format!("{path} in body must be of type {format}: {value}");
-            outcome
-                .errors
-                .push(error(FieldReason::TypeInvalid, path, value, detail));
+            outcome.errors.push(error(FieldReason::TypeInvalid, path, value, detail));
         }
         outcome.kept += 1;
     }
@@ -251,50 +199,20 @@ impl Check {
             return;
         };
         let limit = |limit: f64| {
-            if whole {
-                (limit as i64).to_string()
-            } else {
-                float(limit)
-            }
+            if whole { (limit as i64).to_string() } else { float(limit) }
         };
-        let printed = if whole {
-            number.to_string()
-        } else {
-            float(value)
-        };
+        let printed = if whole { number.to_string() } else { float(value) };
         let mut refuse = |rule: String| {
-            outcome.errors.push(error(
-                FieldReason::Invalid,
-                path,
-                printed.clone(),
-                format!("{path} in body {rule}"),
-            ));
+            outcome.errors.push(error(FieldReason::Invalid, path, printed.clone(), format!("{path} in body {rule}")));
         };
-        if let Some(factor) = self
-            .multiple_of
-            .filter(|factor| (value / factor).fract().abs() > f64::EPSILON)
-        {
+        if let Some(factor) = self.multiple_of.filter(|factor| (value / factor).fract().abs() > f64::EPSILON) {
             refuse(format!("should be a multiple of {}", limit(factor)));
         }
-        if let Some(min) = self
-            .minimum
-            .filter(|min| value < min.limit || (min.exclusive && value <= min.limit))
-        {
-            refuse(format!(
-                "should be greater than {}{}",
-                if min.exclusive { "" } else { "or equal to " },
-                limit(min.limit)
-            ));
+        if let Some(min) = self.minimum.filter(|min| value < min.limit || (min.exclusive && value <= min.limit)) {
+            refuse(format!("should be greater than {}{}", if min.exclusive { "" } else { "or equal to " }, limit(min.limit)));
         }
-        if let Some(max) = self
-            .maximum
-            .filter(|max| value > max.limit || (max.exclusive && value >= max.limit))
-        {
-            refuse(format!(
-                "should be less than {}{}",
-                if max.exclusive { "" } else { "or equal to " },
-                limit(max.limit)
-            ));
+        if let Some(max) = self.maximum.filter(|max| value > max.limit || (max.exclusive && value >= max.limit)) {
+            refuse(format!("should be less than {}{}", if max.exclusive { "" } else { "or equal to " }, limit(max.limit)));
         }
         outcome.kept += 2;
     }
@@ -308,18 +226,14 @@ impl Check {
         let count = items.len() as u64;
         if let Some(min) = self.min_items.filter(|min| count < *min) {
             let detail = format!("{path} in body should have at least {min} items");
-            outcome
-                .errors
-                .push(error(FieldReason::Invalid, path, count.to_string(), detail));
+            outcome.errors.push(error(FieldReason::Invalid, path, count.to_string(), detail));
         }
         if let Some(max) = self.max_items.filter(|max| count > *max) {
             outcome.errors.push(too_many(path, count, max));
         }
         if self.unique_items && has_duplicates(items) {
             let detail = format!("{path} in body shouldn't contain duplicates");
-            outcome
-                .errors
-                .push(error(FieldReason::Invalid, path, quoted(""), detail));
+            outcome.errors.push(error(FieldReason::Invalid, path, quoted(""), detail));
         }
         outcome.kept += 2;
     }
@@ -328,107 +242,57 @@ impl Check {
         let count = map.len() as u64;
         if let Some(min) = self.min_properties.filter(|min| count < *min) {
             let detail = format!("{path} in body should have at least {min} properties");
-            outcome
-                .errors
-                .push(error(FieldReason::Invalid, path, count.to_string(), detail));
+            outcome.errors.push(error(FieldReason::Invalid, path, count.to_string(), detail));
         }
         if let Some(max) = self.max_properties.filter(|max| count > *max) {
             outcome.errors.push(too_many(path, count, max));
         }
         for (key, value) in map {
-            let below = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             if let Some(check) = self.properties.get(key).or(self.additional.as_deref()) {
                 outcome.merge(check.run(value, &below));
             }
         }
         for name in self.required.iter().filter(|name| !map.contains_key(*name)) {
-            let missing = if path.is_empty() {
-                name.clone()
-            } else {
-                format!("{path}.{name}")
-            };
-            outcome.errors.push(error(
-                FieldReason::Required,
-                &missing,
-                String::new(),
-                String::new(),
-            ));
+            let missing = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            outcome.errors.push(error(FieldReason::Required, &missing, String::new(), String::new()));
         }
         outcome.kept += 1;
     }
 
     fn check_alternatives(&self, value: &Value, path: &str, outcome: &mut Outcome) {
         if !self.any_of.is_empty() {
-            let outcomes: Vec<Outcome> = self
-                .any_of
-                .iter()
-                .map(|check| check.run(value, path))
-                .collect();
+            let outcomes: Vec<Outcome> = self.any_of.iter().map(|check| check.run(value, path)).collect();
             let valid = outcomes.iter().any(|outcome| outcome.errors.is_empty());
             if !valid {
-                outcome.errors.push(alternative_error(
-                    path,
-                    "must validate at least one schema (anyOf)",
-                ));
+                outcome.errors.push(alternative_error(path, "must validate at least one schema (anyOf)"));
             }
             outcome.merge(best(outcomes));
         }
         if !self.one_of.is_empty() {
-            let outcomes: Vec<Outcome> = self
-                .one_of
-                .iter()
-                .map(|check| check.run(value, path))
-                .collect();
-            let found = match outcomes
-                .iter()
-                .filter(|outcome| outcome.errors.is_empty())
-                .count()
-            {
+            let outcomes: Vec<Outcome> = self.one_of.iter().map(|check| check.run(value, path)).collect();
+            let found = match outcomes.iter().filter(|outcome| outcome.errors.is_empty()).count() {
                 1 => None,
                 0 => Some("Found none valid".to_owned()),
                 valid => Some(format!("Found {valid} valid alternatives")),
             };
             if let Some(found) = &found {
-                outcome.errors.push(alternative_error(
-                    path,
-                    &format!("must validate one and only one schema (oneOf). {found}"),
-                ));
+                outcome.errors.push(alternative_error(path, &format!("must validate one and only one schema (oneOf). {found}")));
             }
             outcome.merge(best(outcomes));
         }
         if !self.all_of.is_empty() {
-            let outcomes: Vec<Outcome> = self
-                .all_of
-                .iter()
-                .map(|check| check.run(value, path))
-                .collect();
-            let valid = outcomes
-                .iter()
-                .filter(|outcome| outcome.errors.is_empty())
-                .count();
+            let outcomes: Vec<Outcome> = self.all_of.iter().map(|check| check.run(value, path)).collect();
+            let valid = outcomes.iter().filter(|outcome| outcome.errors.is_empty()).count();
             let total = outcomes.len();
             outcomes.into_iter().for_each(|each| outcome.merge(each));
             if valid != total {
                 let none = if valid == 0 { ". None validated" } else { "" };
-                outcome.errors.push(alternative_error(
-                    path,
-                    &format!("must validate all the schemas (allOf){none}"),
-                ));
+                outcome.errors.push(alternative_error(path, &format!("must validate all the schemas (allOf){none}")));
             }
         }
-        if self
-            .not
-            .as_ref()
-            .is_some_and(|check| check.run(value, path).errors.is_empty())
-        {
-            outcome.errors.push(alternative_error(
-                path,
-                "must not validate the schema (not)",
-            ));
+        if self.not.as_ref().is_some_and(|check| check.run(value, path).errors.is_empty()) {
+            outcome.errors.push(alternative_error(path, "must not validate the schema (not)"));
         }
         outcome.kept += 1;
     }
@@ -450,54 +314,30 @@ fn best(outcomes: Vec<Outcome>) -> Outcome {
 
 /// Alternatives have no field of their own in the server's answer.
 fn alternative_error(path: &str, rule: &str) -> FieldError {
-    error(
-        FieldReason::Invalid,
-        "<nil>",
-        quoted(""),
-        format!("{} {rule}", quoted(path)),
-    )
+    error(FieldReason::Invalid, "<nil>", quoted(""), format!("{} {rule}", quoted(path)))
 }
 
 pub(super) fn error(reason: FieldReason, field: &str, value: String, detail: String) -> FieldError {
-    let field = if field.is_empty() {
-        "<nil>".to_owned()
-    } else {
-        field.to_owned()
-    };
-    FieldError {
-        reason,
-        field,
-        value,
-        detail,
-    }
+    let field = if field.is_empty() { "<nil>".to_owned() } else { field.to_owned() };
+    FieldError { reason, field, value, detail }
 }
 
 fn too_many(path: &str, count: u64, max: u64) -> FieldError {
-    let detail = format!(
-        "must have at most {max} {}",
-        if max == 1 { "item" } else { "items" }
-    );
+    let detail = format!("must have at most {max} {}", if max == 1 { "item" } else { "items" });
     error(FieldReason::TooMany, path, count.to_string(), detail)
 }
 
 fn type_name(value: &Value) -> Option<&'static str> {
-    ["object", "array", "string", "integer", "number", "boolean"]
-        .into_iter()
-        .find(|name| value.as_str() == Some(name))
+    ["object", "array", "string", "integer", "number", "boolean"].into_iter().find(|name| value.as_str() == Some(name))
 }
 
 fn enumerated(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Numbers are equal whatever their form.
 fn equal(left: &Value, right: &Value) -> bool {
-    left == right
-        || left
-            .as_f64()
-            .is_some_and(|number| right.as_f64() == Some(number))
+    left == right || left.as_f64().is_some_and(|number| right.as_f64() == Some(number))
 }
 
 fn has_duplicates(items: &[Value]) -> bool {

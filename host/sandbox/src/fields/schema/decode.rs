@@ -31,13 +31,7 @@ fn normalize_at(view: View, value: &mut Value, path: &mut String, unknown: &mut 
     }
 }
 
-fn normalize_map(
-    view: View,
-    map: &Map,
-    object: &mut serde_json::Map<String, Value>,
-    path: &mut String,
-    unknown: &mut Vec<String>,
-) {
+fn normalize_map(view: View, map: &Map, object: &mut serde_json::Map<String, Value>, path: &mut String, unknown: &mut Vec<String>) {
     let length = path.len();
     object.retain(|key, value| {
         path.push_str(if length == 0 { "" } else { "." });
@@ -129,19 +123,13 @@ fn normalize_scalar(scalar: Scalar, value: &mut Value) {
 
 /// A time in whole seconds, UTC; `None` for one that is no RFC 3339 time.
 fn to_utc(text: &str) -> Option<String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339)
-        .ok()?
-        .to_offset(UtcOffset::UTC);
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
     time.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
 /// The first value that does not decode into its field, in the words of Go's decoder. `null` decodes into everything.
 pub(super) fn error(view: View, object: &Value) -> Option<String> {
-    Decoder {
-        structs: Vec::new(),
-        fields: Vec::new(),
-    }
-    .error(view, object)
+    Decoder { structs: Vec::new(), fields: Vec::new() }.error(view, object)
 }
 
 /// Where the decoder is: the types of the structs around, and the names of the fields from the root.
@@ -156,20 +144,14 @@ impl<'a> Decoder<'a> {
             (Shape::Any, _) | (_, Value::Null) => None,
             (Shape::Map(map), Value::Object(object)) => {
                 self.structs.push(&view.node.go_type);
-                let error = object.iter().find_map(|(key, value)| {
-                    match map.fields.get_key_value(key.as_str()) {
-                        Some((name, field)) => self.field_error(name, view.at(field.node), value),
-                        None => map
-                            .values
-                            .and_then(|values| self.below(map, view.at(values), value)),
-                    }
+                let error = object.iter().find_map(|(key, value)| match map.fields.get_key_value(key.as_str()) {
+                    Some((name, field)) => self.field_error(name, view.at(field.node), value),
+                    None => map.values.and_then(|values| self.below(map, view.at(values), value)),
                 });
                 self.structs.pop();
                 error
             }
-            (Shape::List { items, .. }, Value::Array(list)) => list
-                .iter()
-                .find_map(|item| self.error(view.at(*items), item)),
+            (Shape::List { items, .. }, Value::Array(list)) => list.iter().find_map(|item| self.error(view.at(*items), item)),
             (Shape::Scalar(scalar), value) => self.scalar_error(*scalar, value),
             (_, value) => Some(self.mismatch(json_type(value), &go_type(view))),
         }
@@ -184,11 +166,7 @@ impl<'a> Decoder<'a> {
 
     /// The value of a map is in no struct of its own.
     fn below(&mut self, map: &Map, view: View<'a>, value: &Value) -> Option<String> {
-        let own = if map.fields.is_empty() {
-            self.structs.pop()
-        } else {
-            None
-        };
+        let own = if map.fields.is_empty() { self.structs.pop() } else { None };
         let error = self.error(view, value);
         self.structs.extend(own);
         error
@@ -207,24 +185,14 @@ impl<'a> Decoder<'a> {
             Scalar::Quantity => return quantity_error(value),
         };
         match (scalar, value) {
-            (Scalar::Text, Value::String(_))
-            | (Scalar::Boolean, Value::Bool(_))
-            | (Scalar::Number, Value::Number(_)) => None,
+            (Scalar::Text, Value::String(_)) | (Scalar::Boolean, Value::Bool(_)) | (Scalar::Number, Value::Number(_)) => None,
             (Scalar::IntOrString, Value::String(_)) => None,
             (Scalar::Bytes, Value::String(text)) => base64_error(text),
             (Scalar::Time, Value::String(text)) => time_error(text, "2006-01-02T15:04:05Z07:00"),
-            (Scalar::MicroTime, Value::String(text)) => {
-                time_error(text, "2006-01-02T15:04:05.000000Z07:00")
-            }
-            (Scalar::Int32 | Scalar::IntOrString, Value::Number(n))
-                if n.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) =>
-            {
-                None
-            }
+            (Scalar::MicroTime, Value::String(text)) => time_error(text, "2006-01-02T15:04:05.000000Z07:00"),
+            (Scalar::Int32 | Scalar::IntOrString, Value::Number(n)) if n.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => None,
             (Scalar::Int64, Value::Number(n)) if n.is_i64() => None,
-            (Scalar::Int32 | Scalar::Int64 | Scalar::IntOrString, Value::Number(n)) => {
-                Some(self.mismatch(&format!("number {n}"), go))
-            }
+            (Scalar::Int32 | Scalar::Int64 | Scalar::IntOrString, Value::Number(n)) => Some(self.mismatch(&format!("number {n}"), go)),
             _ => Some(self.mismatch(json_type(value), go)),
         }
     }
@@ -234,10 +202,7 @@ impl<'a> Decoder<'a> {
         match owner {
             Some(owner) if !self.fields.is_empty() => {
                 let owner = owner.rsplit('.').next().unwrap_or(owner);
-                format!(
-                    "json: cannot unmarshal {found} into Go struct field {owner}.{} of type {expected}",
-                    self.fields.join(".")
-                )
+                format!("json: cannot unmarshal {found} into Go struct field {owner}.{} of type {expected}", self.fields.join("."))
             }
             _ => format!("json: cannot unmarshal {found} into Go value of type {expected}"),
         }
@@ -247,9 +212,7 @@ impl<'a> Decoder<'a> {
 fn go_type(view: View) -> String {
     match &view.node.shape {
         Shape::Map(map) => match map.values {
-            Some(values) if map.fields.is_empty() && is_quantity(view.at(values)) => {
-                "v1.ResourceList".to_owned()
-            }
+            Some(values) if map.fields.is_empty() && is_quantity(view.at(values)) => "v1.ResourceList".to_owned(),
             Some(values) if map.fields.is_empty() => {
                 format!("map[string]{}", go_type(view.at(values)))
             }
@@ -276,13 +239,10 @@ fn base64_error(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
     match STANDARD.decode(&text) {
         Ok(_) => None,
-        Err(
-            base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _),
-        ) => Some(format!("illegal base64 data at input byte {at}")),
-        Err(_) => Some(format!(
-            "illegal base64 data at input byte {}",
-            text.len() / 4 * 4
-        )),
+        Err(base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _)) => {
+            Some(format!("illegal base64 data at input byte {at}"))
+        }
+        Err(_) => Some(format!("illegal base64 data at input byte {}", text.len() / 4 * 4)),
     }
 }
 
@@ -298,10 +258,5 @@ fn quantity_error(value: &Value) -> Option<String> {
 fn time_error(text: &str, layout: &str) -> Option<String> {
     let malformed = OffsetDateTime::parse(text, &Rfc3339).is_err();
     let text = golang::quoted(text);
-    malformed.then(|| {
-        format!(
-            "parsing time {text} as {}: cannot parse {text} as \"2006\"",
-            golang::quoted(layout)
-        )
-    })
+    malformed.then(|| format!("parsing time {text} as {}: cannot parse {text} as \"2006\"", golang::quoted(layout)))
 }

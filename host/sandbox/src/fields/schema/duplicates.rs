@@ -9,11 +9,7 @@ pub fn duplicate_fields(text: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     let mut decoder = serde_json::Deserializer::from_slice(text);
     // A text that is not JSON is refused by whoever decodes it.
-    let _ = Place {
-        path: String::new(),
-        found: &mut found,
-    }
-    .deserialize(&mut decoder);
+    let _ = Place { path: String::new(), found: &mut found }.deserialize(&mut decoder);
     found
 }
 
@@ -41,31 +37,18 @@ impl<'de> Visitor<'de> for Place<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            let path = if self.path.is_empty() {
-                key.clone()
-            } else {
-                format!("{}.{key}", self.path)
-            };
+            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
             if !seen.insert(key) && !self.found.contains(&path) {
                 self.found.push(path.clone());
             }
-            map.next_value_seed(Place {
-                path,
-                found: self.found,
-            })?;
+            map.next_value_seed(Place { path, found: self.found })?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while list
-            .next_element_seed(Place {
-                path: format!("{}[{index}]", self.path),
-                found: self.found,
-            })?
-            .is_some()
-        {
+        while list.next_element_seed(Place { path: format!("{}[{index}]", self.path), found: self.found })?.is_some() {
             index += 1;
         }
         Ok(())
@@ -103,10 +86,7 @@ mod tests {
     #[test]
     fn repeated_keys_are_found_at_every_depth() {
         let text = br#"{"spec":{"replicas":1,"replicas":2,"containers":[{"name":"a"},{"image":"x","image":"y"}]},"spec":{}}"#;
-        assert_eq!(
-            duplicate_fields(text),
-            ["spec.replicas", "spec.containers[1].image", "spec"]
-        );
+        assert_eq!(duplicate_fields(text), ["spec.replicas", "spec.containers[1].image", "spec"]);
         assert_eq!(duplicate_fields(br#"{"a":1"#), Vec::<String>::new());
     }
 }

@@ -51,12 +51,8 @@ pub(crate) struct TypeFacts {
     pub fields: HashMap<&'static str, Facts>,
 }
 
-static FACTS: LazyLock<HashMap<&'static str, TypeFacts>> = LazyLock::new(|| {
-    include_str!("facts.txt")
-        .lines()
-        .filter_map(parse_line)
-        .collect()
-});
+static FACTS: LazyLock<HashMap<&'static str, TypeFacts>> =
+    LazyLock::new(|| include_str!("facts.txt").lines().filter_map(parse_line).collect());
 
 /// Facts about a definition of `k8s-openapi` (`io.k8s.api.apps.v1.Deployment`).
 pub(crate) fn of(definition: &str) -> Option<&'static TypeFacts> {
@@ -64,16 +60,9 @@ pub(crate) fn of(definition: &str) -> Option<&'static TypeFacts> {
 }
 
 fn short(definition: &str) -> &str {
-    const PREFIXES: [&str; 4] = [
-        "io.k8s.api.",
-        "io.k8s.apimachinery.pkg.apis.",
-        "io.k8s.apiextensions-apiserver.pkg.apis.",
-        "io.k8s.kube-aggregator.pkg.apis.",
-    ];
-    PREFIXES
-        .iter()
-        .find_map(|prefix| definition.strip_prefix(prefix))
-        .unwrap_or(definition)
+    const PREFIXES: [&str; 4] =
+        ["io.k8s.api.", "io.k8s.apimachinery.pkg.apis.", "io.k8s.apiextensions-apiserver.pkg.apis.", "io.k8s.kube-aggregator.pkg.apis."];
+    PREFIXES.iter().find_map(|prefix| definition.strip_prefix(prefix)).unwrap_or(definition)
 }
 
 fn parse_line(line: &'static str) -> Option<(&'static str, TypeFacts)> {
@@ -139,20 +128,11 @@ mod tests {
 
     #[test]
     fn every_fact_is_about_a_field_that_exists() {
-        let names: HashMap<&str, &serde_json::Value> = DEFINITIONS
-            .schemas
-            .iter()
-            .map(|(name, schema)| (short(name), schema))
-            .collect();
+        let names: HashMap<&str, &serde_json::Value> = DEFINITIONS.schemas.iter().map(|(name, schema)| (short(name), schema)).collect();
         for (name, facts) in FACTS.iter() {
-            let schema = names
-                .get(name)
-                .unwrap_or_else(|| panic!("no definition {name}"));
+            let schema = names.get(name).unwrap_or_else(|| panic!("no definition {name}"));
             for field in facts.fields.keys() {
-                assert!(
-                    schema["properties"].get(field).is_some(),
-                    "{name} has no field {field}"
-                );
+                assert!(schema["properties"].get(field).is_some(), "{name} has no field {field}");
             }
         }
     }

@@ -5,10 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 use time::format_description::well_known::Rfc3339;
 
-static UUID: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new("(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$")
-        .expect("a valid pattern")
-});
+static UUID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$").expect("a valid pattern"));
 static DURATION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^[-+]?(0|(\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*(ns|us|µs|μs|ms|s|m|h|d|w|[a-z]*(second|minute|hour|day|week)s?))+)$")
         .expect("a valid pattern")
@@ -41,28 +39,17 @@ pub(crate) fn matches(format: &str, text: &str) -> bool {
     match format {
         "byte" => {
             use base64::Engine;
-            !text.is_empty()
-                && base64::engine::general_purpose::STANDARD
-                    .decode(text)
-                    .is_ok()
+            !text.is_empty() && base64::engine::general_purpose::STANDARD.decode(text).is_ok()
         }
-        "cidr" => {
-            text.split_once('/')
-                .is_some_and(|(address, bits)| match address.parse::<IpAddr>() {
-                    Ok(IpAddr::V4(_)) => bits.parse::<u8>().is_ok_and(|bits| bits <= 32),
-                    Ok(IpAddr::V6(_)) => bits.parse::<u8>().is_ok_and(|bits| bits <= 128),
-                    Err(_) => false,
-                })
-        }
-        "date" => {
-            text.len() == 10
-                && time::OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).is_ok()
-        }
+        "cidr" => text.split_once('/').is_some_and(|(address, bits)| match address.parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => bits.parse::<u8>().is_ok_and(|bits| bits <= 32),
+            Ok(IpAddr::V6(_)) => bits.parse::<u8>().is_ok_and(|bits| bits <= 128),
+            Err(_) => false,
+        }),
+        "date" => text.len() == 10 && time::OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).is_ok(),
         "date-time" | "datetime" => time::OffsetDateTime::parse(text, &Rfc3339).is_ok(),
         "duration" => DURATION.is_match(text),
-        "email" => text.split_once('@').is_some_and(|(user, host)| {
-            !user.is_empty() && !host.is_empty() && !text.contains(' ')
-        }),
+        "email" => text.split_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty() && !text.contains(' ')),
         "hexcolor" => {
             let digits = text.strip_prefix('#').unwrap_or(text);
             matches!(digits.len(), 3 | 6) && digits.chars().all(|c| c.is_ascii_hexdigit())
@@ -71,12 +58,7 @@ pub(crate) fn matches(format: &str, text: &str) -> bool {
         "ipv4" => text.contains('.') && text.parse::<IpAddr>().is_ok(),
         "ipv6" => text.parse::<Ipv6Addr>().is_ok(),
         "mac" => is_mac(text),
-        "uri" => {
-            text.starts_with('/')
-                || text
-                    .split_once(':')
-                    .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty())
-        }
+        "uri" => text.starts_with('/') || text.split_once(':').is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty()),
         "uuid" => UUID.is_match(text),
         _ => true,
     }
@@ -94,10 +76,7 @@ fn is_hostname(text: &str) -> bool {
 
 fn is_mac(text: &str) -> bool {
     let groups: Vec<&str> = text.split([':', '-']).collect();
-    matches!(groups.len(), 6 | 8 | 20)
-        && groups
-            .iter()
-            .all(|group| group.len() == 2 && group.chars().all(|c| c.is_ascii_hexdigit()))
+    matches!(groups.len(), 6 | 8 | 20) && groups.iter().all(|group| group.len() == 2 && group.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

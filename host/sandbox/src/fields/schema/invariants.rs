@@ -18,28 +18,13 @@ pub(super) fn embedded_errors(view: View, object: &Value) -> Vec<FieldError> {
             for name in ["apiVersion", "kind"] {
                 let field = format!("{path}.{name}");
                 match map.get(name) {
-                    None => errors.push(error(
-                        FieldReason::Required,
-                        &field,
-                        String::new(),
-                        String::new(),
-                    )),
+                    None => errors.push(error(FieldReason::Required, &field, String::new(), String::new())),
                     Some(Value::String(text)) if !text.is_empty() => {}
                     Some(Value::String(_)) => {
-                        errors.push(error(
-                            FieldReason::Invalid,
-                            &field,
-                            quoted(""),
-                            "must not be empty".to_owned(),
-                        ));
+                        errors.push(error(FieldReason::Invalid, &field, quoted(""), "must not be empty".to_owned()));
                     }
                     Some(other) => {
-                        errors.push(error(
-                            FieldReason::Invalid,
-                            &field,
-                            bad_value(other),
-                            "must be a string".to_owned(),
-                        ));
+                        errors.push(error(FieldReason::Invalid, &field, bad_value(other), "must be a string".to_owned()));
                     }
                 }
             }
@@ -56,26 +41,17 @@ pub(super) fn duplicate_items(view: View, object: &Value) -> Vec<FieldError> {
             return;
         };
         let is_item = |item: &Value| item.is_object() || item.is_null();
-        if let (Identity::Keys(_), Some(at)) =
-            (identity, items.iter().position(|item| !is_item(item)))
-        {
+        if let (Identity::Keys(_), Some(at)) = (identity, items.iter().position(|item| !is_item(item))) {
             let detail = "must be an object for an array of list-type map".to_owned();
             let field = format!("{path}[{at}]");
-            errors.push(error(
-                FieldReason::Invalid,
-                &field,
-                bad_value(&items[at]),
-                detail,
-            ));
+            errors.push(error(FieldReason::Invalid, &field, bad_value(&items[at]), detail));
             return;
         }
         let identify = |item: &Value| match identity {
             Identity::Atomic => None,
             Identity::Value => Some(item.clone()),
             Identity::Keys(keys) => {
-                let present = keys
-                    .iter()
-                    .filter_map(|key| Some((key.to_string(), item.get(&**key)?.clone())));
+                let present = keys.iter().filter_map(|key| Some((key.to_string(), item.get(&**key)?.clone())));
                 Some(Value::Object(present.collect()))
             }
         };
@@ -87,12 +63,7 @@ pub(super) fn duplicate_items(view: View, object: &Value) -> Vec<FieldError> {
             let times = seen.entry(identity.to_string()).or_default();
             *times += 1;
             if *times == 2 {
-                errors.push(error(
-                    FieldReason::Duplicate,
-                    &format!("{path}[{index}]"),
-                    bad_value(&identity),
-                    String::new(),
-                ));
+                errors.push(error(FieldReason::Duplicate, &format!("{path}[{index}]"), bad_value(&identity), String::new()));
             }
         }
     });
@@ -105,9 +76,7 @@ fn walk(view: View, value: &Value, path: &str, visit: &mut impl FnMut(View, &Val
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let described = view.map().and_then(|map| {
-                    Some((map.fields.contains_key(key.as_str()), view.child(key)?))
-                });
+                let described = view.map().and_then(|map| Some((map.fields.contains_key(key.as_str()), view.child(key)?)));
                 let Some((is_field, child)) = described else {
                     continue;
                 };

@@ -37,29 +37,21 @@ pub struct TypeSchema {
 
 impl TypeSchema {
     /// From `spec.versions[].schema.openAPIV3Schema` of a CRD; refused with the API server's words when it is not structural. The paths of
-    /// the errors start where a CRD with one version has its schema for the server: `spec.validation.openAPIV3Schema`.
+    /// the errors start at the schema (`properties[spec].type`).
     pub fn from_crd(open_api_v3: &Value) -> Result<Self, Vec<FieldError>> {
-        let errors = structural::errors(open_api_v3, "spec.validation.openAPIV3Schema");
+        let errors = structural::errors(open_api_v3);
         if !errors.is_empty() {
             return Err(errors);
         }
         let (arena, root) = custom::nodes(open_api_v3);
-        Ok(Self {
-            arena: Arc::new(arena),
-            root,
-            check: Some(Arc::new(Check::of(open_api_v3))),
-        })
+        Ok(Self { arena: Arc::new(arena), root, check: Some(Arc::new(Check::of(open_api_v3))) })
     }
 
     /// Of a built-in type; `None` for one that is not served.
     pub fn built_in(api_version: &str, kind: &str) -> Option<Arc<Self>> {
         let built_ins = &*built_in::BUILT_INS;
         let root = built_ins.root(api_version, kind)?;
-        Some(Arc::new(Self {
-            arena: built_ins.arena.clone(),
-            root,
-            check: None,
-        }))
+        Some(Arc::new(Self { arena: built_ins.arena.clone(), root, check: None }))
     }
 
     /// Whether it is the schema of a custom resource.
@@ -71,11 +63,7 @@ impl TypeSchema {
     /// unknown ones (`spec.replica`), for `fieldValidation=Strict|Warn`. Built-in types also come out as their server writes them:
     /// without empty optional fields, with those that are never absent (`status: {}`), quantities in canonical form.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
-        if self.is_custom() {
-            prune::custom(self.view(), object)
-        } else {
-            decode::normalize(self.view(), object)
-        }
+        if self.is_custom() { prune::custom(self.view(), object) } else { decode::normalize(self.view(), object) }
     }
 
     /// The paths of unknown fields, without changing the object.
@@ -106,9 +94,7 @@ impl TypeSchema {
     pub fn decode_error(&self, object: &Value) -> Option<String> {
         if self.is_custom() {
             let metadata = self.view().child("metadata")?;
-            return object
-                .get("metadata")
-                .and_then(|value| decode::error(metadata, value));
+            return object.get("metadata").and_then(|value| decode::error(metadata, value));
         }
         decode::error(self.view(), object)
     }
@@ -121,31 +107,15 @@ impl TypeSchema {
 /// 400 for a body that does not decode: `Deployment in version "v1" cannot be handled as a Deployment: …`.
 pub fn cannot_be_handled(api_version: &str, kind: &str, problem: &str) -> ApiError {
     let version = api_version.rsplit('/').next().unwrap_or(api_version);
-    let message = format!(
-        "{kind} in version {} cannot be handled as a {kind}: {problem}",
-        golang::quoted(version)
-    );
-    ApiError {
-        code: 400,
-        reason: "BadRequest",
-        message,
-        details: None,
-    }
+    let message = format!("{kind} in version {} cannot be handled as a {kind}: {problem}", golang::quoted(version));
+    ApiError { code: 400, reason: "BadRequest", message, details: None }
 }
 
 /// What strict decoding says of unknown and duplicate fields: `unknown field "spec.replica"`; each is a warning with
 /// `fieldValidation=Warn`.
 pub fn strict_problems(duplicate: &[String], unknown: &[String]) -> Vec<String> {
-    let duplicate = duplicate
-        .iter()
-        .map(|path| format!("duplicate field {}", golang::quoted(path)));
-    duplicate
-        .chain(
-            unknown
-                .iter()
-                .map(|path| format!("unknown field {}", golang::quoted(path))),
-        )
-        .collect()
+    let duplicate = duplicate.iter().map(|path| format!("duplicate field {}", golang::quoted(path)));
+    duplicate.chain(unknown.iter().map(|path| format!("unknown field {}", golang::quoted(path)))).collect()
 }
 
 /// The error with `fieldValidation=Strict`, from [`strict_problems`].

@@ -126,9 +126,7 @@ pub(crate) struct Patch {
 
 impl Default for Arena {
     fn default() -> Self {
-        Self {
-            nodes: vec![Node::default()],
-        }
+        Self { nodes: vec![Node::default()] }
     }
 }
 
@@ -148,10 +146,7 @@ impl Arena {
     }
 
     pub(crate) fn view(&self, id: NodeId) -> View<'_> {
-        View {
-            arena: self,
-            node: self.node(id),
-        }
+        View { arena: self, node: self.node(id) }
     }
 }
 
@@ -187,9 +182,7 @@ impl<'a> View<'a> {
             _ => return None,
         };
         let declared = map.fields.get(key).map(|field| field.node).or(map.values);
-        declared
-            .or(map.open.then_some(NodeId::ANY))
-            .map(|id| self.at(id))
+        declared.or(map.open.then_some(NodeId::ANY)).map(|id| self.at(id))
     }
 
     /// What the items of a list are; anything where that is not known.

@@ -13,17 +13,9 @@ pub(super) fn custom(root: View, object: &mut Value) -> Vec<String> {
     let mut unknown = Vec::new();
     let mut paths = Vec::new();
     if let (Some(metadata), Some(view)) = (object.get_mut("metadata"), root.child("metadata")) {
-        unknown.extend(
-            decode::normalize(view, metadata)
-                .into_iter()
-                .map(|path| format!("metadata.{path}")),
-        );
+        unknown.extend(decode::normalize(view, metadata).into_iter().map(|path| format!("metadata.{path}")));
     }
-    Pruner {
-        path: String::new(),
-        unknown: &mut paths,
-    }
-    .prune(root, object, true);
+    Pruner { path: String::new(), unknown: &mut paths }.prune(root, object, true);
     paths.sort();
     unknown.extend(paths);
     remove_nulls(root, object);
@@ -40,35 +32,25 @@ impl Pruner<'_> {
         let resource = resource || view.node.embedded;
         match value {
             Value::Object(object) => object.retain(|key, value| {
-                let known = view.map().and_then(|map| {
-                    map.fields
-                        .get(key.as_str())
-                        .map(|field| field.node)
-                        .or(map.values)
-                });
+                let known = view.map().and_then(|map| map.fields.get(key.as_str()).map(|field| field.node).or(map.values));
                 if resource && META_FIELDS.contains(&key.as_str()) {
                     return true;
                 }
-                self.under(
-                    &format!("{}{key}", if self.path.is_empty() { "" } else { "." }),
-                    |pruner| match known {
-                        Some(known) => {
-                            pruner.prune(view.at(known), value, false);
-                            true
-                        }
-                        None if view.node.preserve => true,
-                        None => {
-                            pruner.unknown.push(pruner.path.clone());
-                            false
-                        }
-                    },
-                )
+                self.under(&format!("{}{key}", if self.path.is_empty() { "" } else { "." }), |pruner| match known {
+                    Some(known) => {
+                        pruner.prune(view.at(known), value, false);
+                        true
+                    }
+                    None if view.node.preserve => true,
+                    None => {
+                        pruner.unknown.push(pruner.path.clone());
+                        false
+                    }
+                })
             }),
             Value::Array(list) => {
                 for (index, item) in list.iter_mut().enumerate() {
-                    self.under(&format!("[{index}]"), |pruner| {
-                        pruner.prune_item(view, item)
-                    });
+                    self.under(&format!("[{index}]"), |pruner| pruner.prune_item(view, item));
                 }
             }
             _ => {}
@@ -103,9 +85,7 @@ fn remove_nulls(view: View, value: &mut Value) {
             remove_nulls(child, value);
             keep
         }),
-        Value::Array(list) => list
-            .iter_mut()
-            .for_each(|item| remove_nulls(view.items(), item)),
+        Value::Array(list) => list.iter_mut().for_each(|item| remove_nulls(view.items(), item)),
         _ => {}
     }
 }
@@ -117,9 +97,7 @@ pub(super) fn default(view: View, value: &mut Value) {
             for (name, field) in view.map().into_iter().flat_map(|map| &map.fields) {
                 let node = view.at(field.node).node;
                 if let Some(default) = &node.default
-                    && object
-                        .get(&**name)
-                        .is_none_or(|value| value.is_null() && !node.nullable)
+                    && object.get(&**name).is_none_or(|value| value.is_null() && !node.nullable)
                 {
                     object.insert(name.to_string(), default.clone());
                 }
@@ -130,9 +108,7 @@ pub(super) fn default(view: View, value: &mut Value) {
                 }
             }
         }
-        Value::Array(list) => list
-            .iter_mut()
-            .for_each(|item| default_item(view.items(), item)),
+        Value::Array(list) => list.iter_mut().for_each(|item| default_item(view.items(), item)),
         _ => {}
     }
 }
@@ -150,9 +126,5 @@ fn default_item(view: View, value: &mut Value) {
 /// The schema of a key, where there is one.
 fn described<'a>(view: View<'a>, key: &str) -> Option<View<'a>> {
     let map = view.map()?;
-    map.fields
-        .get(key)
-        .map(|field| field.node)
-        .or(map.values)
-        .map(|id| view.at(id))
+    map.fields.get(key).map(|field| field.node).or(map.values).map(|id| view.at(id))
 }

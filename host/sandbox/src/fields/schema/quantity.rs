@@ -1,22 +1,11 @@
 //! Quantities (`250m`, `1Gi`, `2e3`) in the form in which a server stores them. Does no arithmetic.
 
 /// The words of the server's refusal of a malformed quantity.
-pub(crate) const MALFORMED: &str =
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+pub(crate) const MALFORMED: &str = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-const DECIMAL: [(&str, i32); 10] = [
-    ("n", -9),
-    ("u", -6),
-    ("m", -3),
-    ("", 0),
-    ("k", 3),
-    ("M", 6),
-    ("G", 9),
-    ("T", 12),
-    ("P", 15),
-    ("E", 18),
-];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 
 enum Suffix {
     Decimal(i32),
@@ -32,9 +21,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
         Some(rest) => ("-", rest),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
-    let split = rest
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(rest.len());
+    let split = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
     let (number, suffix) = rest.split_at(split);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
@@ -45,21 +32,12 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     let Ok(mantissa) = format!("{whole}{fraction}").parse::<u128>() else {
         return Some(text.to_owned());
     };
-    let written = write(mantissa, -i32::try_from(fraction.len()).ok()?, &suffix)
-        .unwrap_or_else(|| rest.to_owned());
-    Some(if written == "0" {
-        written
-    } else {
-        format!("{sign}{written}")
-    })
+    let written = write(mantissa, -i32::try_from(fraction.len()).ok()?, &suffix).unwrap_or_else(|| rest.to_owned());
+    Some(if written == "0" { written } else { format!("{sign}{written}") })
 }
 
 fn parse_suffix(suffix: &str) -> Option<Suffix> {
-    if let Some(power) = BINARY
-        .iter()
-        .position(|binary| *binary == suffix)
-        .filter(|power| *power > 0)
-    {
+    if let Some(power) = BINARY.iter().position(|binary| *binary == suffix).filter(|power| *power > 0) {
         return Some(Suffix::Binary(u32::try_from(power).ok()?));
     }
     if let Some((_, exponent)) = DECIMAL.iter().find(|(decimal, _)| *decimal == suffix) {
@@ -83,11 +61,7 @@ fn write(mantissa: u128, exponent: i32, suffix: &Suffix) -> Option<String> {
         }
         Suffix::Exponent(extra) => {
             let (mantissa, exponent) = thousands(mantissa, exponent + extra)?;
-            Some(if exponent == 0 {
-                mantissa.to_string()
-            } else {
-                format!("{mantissa}e{exponent}")
-            })
+            Some(if exponent == 0 { mantissa.to_string() } else { format!("{mantissa}e{exponent}") })
         }
     }
 }
@@ -98,7 +72,7 @@ fn thousands(mut mantissa: u128, mut exponent: i32) -> Option<(u128, i32)> {
         mantissa = mantissa.checked_mul(10)?;
         exponent -= 1;
     }
-    while mantissa % 1000 == 0 && exponent < 18 {
+    while mantissa.is_multiple_of(1000) && exponent < 18 {
         mantissa /= 1000;
         exponent += 3;
     }
@@ -109,12 +83,12 @@ fn thousands(mut mantissa: u128, mut exponent: i32) -> Option<(u128, i32)> {
 fn write_binary(mantissa: u128, exponent: i32, power: u32) -> Option<String> {
     let bytes = mantissa.checked_mul(1024u128.checked_pow(power)?)?;
     let divisor = 10u128.checked_pow(exponent.unsigned_abs())?;
-    if bytes % divisor != 0 {
+    if !bytes.is_multiple_of(divisor) {
         return write(bytes, exponent, &Suffix::Decimal(0));
     }
     let mut bytes = bytes / divisor;
     let mut suffix = 0;
-    while bytes % 1024 == 0 && suffix + 1 < BINARY.len() {
+    while bytes.is_multiple_of(1024) && suffix + 1 < BINARY.len() {
         bytes /= 1024;
         suffix += 1;
     }

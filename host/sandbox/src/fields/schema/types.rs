@@ -4,12 +4,10 @@
 
 use k8s_openapi::Resource;
 use k8s_openapi::api::{
-    admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,
-    authorization::v1 as authorization, autoscaling::v1 as autoscaling,
-    autoscaling::v2 as autoscaling2, batch::v1 as batch, certificates::v1 as certificates,
-    coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery,
-    events::v1 as events, flowcontrol::v1 as flowcontrol, networking::v1 as networking,
-    node::v1 as node, policy::v1 as policy, rbac::v1 as rbac, resource::v1 as resource,
+    admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
+    autoscaling::v1 as autoscaling, autoscaling::v2 as autoscaling2, batch::v1 as batch, certificates::v1 as certificates,
+    coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events, flowcontrol::v1 as flowcontrol,
+    networking::v1 as networking, node::v1 as node, policy::v1 as policy, rbac::v1 as rbac, resource::v1 as resource,
     scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
@@ -48,11 +46,7 @@ struct Reader {
 impl Reader {
     fn add<T: Resource + JsonSchema>(&mut self) {
         self.generator.subschema_for::<T>();
-        self.types.push(Type {
-            api_version: T::API_VERSION,
-            kind: T::KIND,
-            definition: T::schema_name().into_owned(),
-        });
+        self.types.push(Type { api_version: T::API_VERSION, kind: T::KIND, definition: T::schema_name().into_owned() });
     }
 }
 
@@ -62,10 +56,7 @@ macro_rules! read {
 
 impl Definitions {
     fn read() -> Self {
-        let mut reader = Reader {
-            generator: SchemaSettings::draft2020_12().into_generator(),
-            types: Vec::new(),
-        };
+        let mut reader = Reader { generator: SchemaSettings::draft2020_12().into_generator(), types: Vec::new() };
         read!(reader:
             core {
                 Binding ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod PodTemplate
@@ -97,16 +88,6 @@ impl Definitions {
         );
         reader.generator.subschema_for::<meta::DeleteOptions>();
         let schemas = reader.generator.take_definitions(true);
-        Self {
-            types: reader.types,
-            schemas,
-        }
-    }
-
-    /// The definition of a type.
-    pub(crate) fn of(&self, api_version: &str, kind: &str) -> Option<&Type> {
-        self.types
-            .iter()
-            .find(|served| served.api_version == api_version && served.kind == kind)
+        Self { types: reader.types, schemas }
     }
 }
