@@ -87,26 +87,6 @@ impl Package {
             .map_err(|why| LoadError::new(LoadReason::BadPayload, format!("the component cannot be packed: {why}")))
     }
 
-    /// What the component imports beside types, for instance `flotilla:interpreter/kube@1.0.0`.
-    pub fn imports(&self) -> Result<Vec<String>, LoadError> {
-        let damaged = |why| LoadError::new(LoadReason::BadPayload, format!("the component is damaged: {why}"));
-        let (mut imports, mut depth) = (Vec::new(), 0);
-        for payload in Parser::new(0).parse_all(&self.wasm) {
-            match payload.map_err(damaged)? {
-                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-                Payload::End(_) => depth -= 1,
-                Payload::ComponentImportSection(section) if depth == 0 => {
-                    for import in section {
-                        imports.push(import.map_err(damaged)?.name.name.to_owned());
-                    }
-                }
-                _ => {}
-            }
-        }
-        imports.retain(|import| InterfaceName::parse(import).is_none_or(|name| !name.is_ours() || name.interface != "types"));
-        Ok(imports)
-    }
-
     /// Reads the identity section; `None` for a component of a toolchain that does not write it.
     pub fn identity(&self) -> Result<Option<Identity>, LoadError> {
         if Parser::is_core_wasm(&self.wasm) {

@@ -11,6 +11,8 @@ use flotilla_interpreter::{CONTRACT, LoadError, Plugin};
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// What every plugin imports and what grants nothing.
+const TYPES: &str = "flotilla:interpreter/types@";
 /// Longest line of fields, in characters.
 const WIDTH: usize = 90;
 
@@ -96,7 +98,8 @@ fn wit(component: &[u8]) -> Result<String, String> {
 impl Sheet {
     fn of(package: &Package, manifest: &Manifest) -> Result<Self, LoadError> {
         let (identity, imports) = (package.identity()?, package.imports()?);
-        let (ignored, imports) = imports.into_iter().partition(|import| import.starts_with("wasi:"));
+        let imports = imports.into_iter().filter(|import| !import.starts_with(TYPES));
+        let (ignored, imports) = imports.partition(|import| import.starts_with("wasi:"));
         let mut sheet = Self {
             name: identity.as_ref().map(|identity| identity.name.clone()).or_else(|| manifest.name.clone()).unwrap_or_default(),
             version: identity.as_ref().map(|identity| identity.version.clone()).or_else(|| manifest.version.clone()).unwrap_or_default(),
@@ -157,7 +160,7 @@ impl Hook {
 fn fields_lines(word: &str, fields: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for field in fields {
-        let field = if field.is_empty() { "(everything)" } else { field };
+        let field = shown(field);
         match lines.last_mut() {
             Some(line) if line.chars().count() + field.chars().count() < WIDTH => *line = format!("{line} {field}"),
             Some(_) => lines.push(format!("{:<9}{field}", "")),
@@ -165,6 +168,15 @@ fn fields_lines(word: &str, fields: &[String]) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A pointer for people; one that ends in `/` reads nothing below: the field is there or not, that is all.
+fn shown(field: &str) -> String {
+    match field.strip_suffix('/') {
+        _ if field.is_empty() => "(everything)".to_owned(),
+        Some(field) => format!("{field} (type only)"),
+        None => field.to_owned(),
+    }
 }
 
 fn print_list(word: &str, lines: &[String]) {
