@@ -12,6 +12,7 @@ mod client;
 pub mod counts;
 pub mod definitions;
 mod discovery;
+pub mod entry;
 pub mod faults;
 pub mod fields;
 pub mod handlers;

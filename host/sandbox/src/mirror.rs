@@ -21,7 +21,7 @@ pub async fn run(control: ApiServer, members: Vec<ApiServer>) {
         woken.mark_unchanged();
         // All of them each time: definitions are few, and a copy that is right is not written again.
         let wanted = control.store().list(&of, None).entries;
-        let wanted: Vec<&Value> = wanted.iter().map(|entry| &entry.value).filter(|definition| is_mirrored(definition)).collect();
+        let wanted: Vec<Value> = wanted.iter().map(|entry| entry.value()).filter(is_mirrored).collect();
         let names: Vec<String> = wanted.iter().map(|definition| name_of(definition).to_owned()).collect();
         for member in &members {
             wanted.iter().for_each(|definition| copy(member, definition));

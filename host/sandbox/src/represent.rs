@@ -6,22 +6,26 @@ use crate::registry::ResourceType;
 use crate::storage::Entry;
 use axum::body::Bytes;
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 
 /// The object as this type serves it.
-pub fn served<'a>(of: &ResourceType, object: &'a Value) -> Cow<'a, Value> {
+pub fn served(of: &ResourceType, entry: &Entry) -> Value {
+    let mut object = entry.value();
     match &of.view {
-        Some(view) => Cow::Owned((view.from_kept)(object.clone())),
-        None if object["apiVersion"] == of.api_version().as_str() => Cow::Borrowed(object),
+        Some(view) => (view.from_kept)(object),
+        None if is_as_stored(of, entry) => object,
         None => {
-            let mut object = object.clone();
             object["apiVersion"] = of.api_version().into();
             if let Some(schema) = &of.schema {
                 schema.prune(&mut object);
             }
-            Cow::Owned(object)
+            object
         }
     }
+}
+
+/// Whether the type serves the entry's text as it is.
+fn is_as_stored(of: &ResourceType, entry: &Entry) -> bool {
+    of.view.is_none() && *entry.facts.api_version == *of.api_version()
 }
 
 /// The object in the version in which it is stored.
@@ -36,10 +40,7 @@ pub fn stored(of: &ResourceType, mut object: Value) -> Value {
 
 /// The stored entry as JSON in the version that this type serves.
 pub fn json_of(of: &ResourceType, entry: &Entry) -> Bytes {
-    match served(of, &entry.value) {
-        Cow::Borrowed(_) => entry.json(),
-        Cow::Owned(value) => bytes(&value),
-    }
+    if is_as_stored(of, entry) { entry.json() } else { bytes(&served(of, entry)) }
 }
 
 /// An item of a list: the lists of built-in types say the type once, at the top.
@@ -47,9 +48,10 @@ fn item_of(of: &ResourceType, entry: &Entry) -> Bytes {
     if of.custom.is_some() {
         return json_of(of, entry);
     }
-    let fields = match served(of, &entry.value) {
-        Cow::Borrowed(_) => entry.json_untyped(),
-        Cow::Owned(value) => Entry::unstored(value, entry.revision).json_untyped(),
+    let fields = if is_as_stored(of, entry) {
+        entry.json_untyped()
+    } else {
+        Entry::unstored(&served(of, entry), Some(entry.revision)).json_untyped()
     };
     Bytes::from([b"{", &fields[..]].concat())
 }
@@ -63,10 +65,10 @@ pub fn bytes(value: &Value) -> Bytes {
 pub fn object(of: &ResourceType, entry: &Entry, form: Form, now: i64) -> Bytes {
     match form {
         Form::Object => json_of(of, entry),
-        Form::Partial => bytes(&partial(&entry.value)),
+        Form::Partial => bytes(&partial(&entry.value())),
         Form::Table(include) => {
             let metadata = json!({"resourceVersion": entry.revision.to_string()});
-            bytes(&table_of(of, &[&*served(of, &entry.value)], include, metadata, now))
+            bytes(&table_of(of, &[&served(of, entry)], include, metadata, now))
         }
     }
 }
@@ -79,12 +81,12 @@ pub fn list(of: &ResourceType, entries: &[&Entry], form: Form, metadata: Value, 
             joined(&of.list_kind, &of.api_version(), &metadata, items)
         }
         Form::Partial => {
-            let items = entries.iter().map(|entry| bytes(&partial(&entry.value)));
+            let items = entries.iter().map(|entry| bytes(&partial(&entry.value())));
             joined("PartialObjectMetadataList", "meta.k8s.io/v1", &metadata, items)
         }
         Form::Table(include) => {
-            let objects: Vec<_> = entries.iter().map(|entry| served(of, &entry.value)).collect();
-            let objects: Vec<&Value> = objects.iter().map(AsRef::as_ref).collect();
+            let objects: Vec<_> = entries.iter().map(|entry| served(of, entry)).collect();
+            let objects: Vec<&Value> = objects.iter().collect();
             bytes(&table_of(of, &objects, include, metadata, now))
         }
     }

@@ -1,9 +1,12 @@
 //! Label and field selectors: parsed once, then asked of each object. Knows no storage.
 
+use crate::entry::{Entry, Facts};
 use crate::kinds::Behaviour;
 use crate::registry::ResourceType;
+use crate::represent;
 use crate::status::ApiError;
 use serde_json::{Value, json};
+use std::cell::LazyCell;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Requirement {
@@ -16,8 +19,8 @@ enum Requirement {
 }
 
 impl Requirement {
-    fn matches(&self, labels: &Value) -> bool {
-        let value = |key: &str| labels.get(key).and_then(Value::as_str);
+    fn matches(&self, facts: &Facts) -> bool {
+        let value = |key: &str| facts.label(key);
         let number = |key: &str| value(key).and_then(|text| text.parse::<i64>().ok());
         match self {
             Self::In(key, values) => value(key).is_some_and(|value| values.iter().any(|wanted| wanted == value)),
@@ -44,9 +47,8 @@ impl LabelSelector {
     }
 
     /// Whether an object's labels fit.
-    pub fn matches(&self, object: &Value) -> bool {
-        let labels = &object["metadata"]["labels"];
-        self.0.iter().all(|requirement| requirement.matches(labels))
+    pub fn matches(&self, facts: &Facts) -> bool {
+        self.0.iter().all(|requirement| requirement.matches(facts))
     }
 }
 
@@ -150,20 +152,20 @@ impl FieldSelector {
         self
     }
 
-    /// The name that the selector asks for, where it does: such a list is a look-up.
-    pub fn name(&self) -> Option<&str> {
-        self.terms.iter().find(|term| term.equal && term.field == "metadata.name").map(|term| term.value.as_str())
-    }
-
-    /// Whether an object fits.
-    pub fn matches(&self, object: &Value) -> bool {
-        self.terms.iter().all(|term| (self.value(object, &term.field) == term.value) == term.equal)
+    /// Whether an object fits. Its text is read only for fields other than its name and namespace.
+    pub fn matches(&self, of: &ResourceType, entry: &Entry) -> bool {
+        let object = LazyCell::new(|| represent::served(of, entry));
+        self.terms.iter().all(|term| {
+            let is_equal = match term.field.as_str() {
+                "metadata.name" => *entry.facts.key.name == *term.value,
+                "metadata.namespace" => *entry.facts.key.namespace == *term.value,
+                field => self.value(&object, field) == term.value,
+            };
+            is_equal == term.equal
+        })
     }
 
     fn value(&self, object: &Value, field: &str) -> String {
-        if field == "metadata.name" || field == "metadata.namespace" {
-            return plain(object.pointer(&format!("/{}", field.replace('.', "/"))));
-        }
         match self.behaviour {
             Some(behaviour) => behaviour.select_field(object, field).unwrap_or_default(),
             None => plain(object.pointer(&format!("/{}", field.replace('.', "/")))),
@@ -205,7 +207,7 @@ mod tests {
     use super::*;
 
     fn selects(selector: &str, labels: Value) -> bool {
-        LabelSelector::parse(selector).unwrap().matches(&json!({"metadata": {"labels": labels}}))
+        LabelSelector::parse(selector).unwrap().matches(&Entry::unstored(&json!({"metadata": {"labels": labels}}), None).facts)
     }
 
     #[test]

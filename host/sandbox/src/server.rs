@@ -161,16 +161,16 @@ impl ApiServer {
         let Some(entry) = self.store().get(&of.stored_as, &Key::new("", name)) else {
             return self.registry().set_custom(name, Vec::new());
         };
-        self.registry().set_custom(name, definitions::served_types(&entry.value));
-        let status = definitions::accepted_status(&entry.value, &self.now());
-        if entry.value["status"] == status {
+        let mut definition = entry.value();
+        self.registry().set_custom(name, definitions::served_types(&definition));
+        let status = definitions::accepted_status(&definition, &self.now());
+        if definition["status"] == status {
             return;
         }
-        let mut accepted = entry.value.clone();
-        accepted["status"] = status;
+        definition["status"] = status;
         let write = Write { subresource: "status", ..Write::internal(of, None, &user) };
         // This comes back here for what is then stored; someone who wrote in between does so too.
-        if let Err(error) = writes::update(self, &write, &entry, accepted, &mut Vec::new()) {
+        if let Err(error) = writes::update(self, &write, &entry, definition, &mut Vec::new()) {
             tracing::warn!(definition = name, error = error.message, "status of a definition not written");
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! Never blocks on anything but its own mutex, knows no HTTP, and never decides whether a write is allowed beyond the revision it expects.
 
-use axum::body::Bytes;
+pub use crate::entry::{Entry, Key};
+
+use crate::entry::Draft;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::watch;
 
 /// Names a stored type across its versions: `deployments.apps`, `pods`.
@@ -13,81 +15,6 @@ pub type TypeId = Arc<str>;
 
 /// Events kept per type for watches; older ones answer `Expired`.
 const HISTORY: usize = 4096;
-
-/// An object as JSON: kind and apiVersion first, so that a list can leave them out without copying the rest.
-#[derive(Debug)]
-struct Json {
-    whole: Bytes,
-    /// Where the fields behind kind and apiVersion begin.
-    rest: usize,
-}
-
-impl Json {
-    fn of(value: &Value) -> Self {
-        let (Some(kind), Some(version), Some(fields)) = (value["kind"].as_str(), value["apiVersion"].as_str(), value.as_object()) else {
-            return Self { whole: Bytes::from(value.to_string()), rest: 0 };
-        };
-        let mut text = format!("{{\"kind\":{},\"apiVersion\":{}", Value::from(kind), Value::from(version)).into_bytes();
-        let rest = text.len();
-        for (name, field) in fields.iter().filter(|(name, _)| *name != "kind" && *name != "apiVersion") {
-            text.push(b',');
-            serde_json::to_writer(&mut text, name).expect("text serialises");
-            text.push(b':');
-            serde_json::to_writer(&mut text, field).expect("JSON values serialise");
-        }
-        text.push(b'}');
-        Self { whole: Bytes::from(text), rest }
-    }
-}
-
-/// One stored version of one object, with its serialised form made at most once.
-#[derive(Debug)]
-pub struct Entry {
-    /// The object in its storage version, `metadata.resourceVersion` included.
-    pub value: Value,
-    /// The revision that wrote it.
-    pub revision: u64,
-    json: OnceLock<Json>,
-}
-
-impl Entry {
-    fn new(mut value: Value, revision: u64) -> Arc<Self> {
-        value["metadata"]["resourceVersion"] = Value::String(revision.to_string());
-        Arc::new(Self { value, revision, json: OnceLock::new() })
-    }
-
-    /// A version that is answered but not stored: that of a dry run.
-    pub fn unstored(value: Value, revision: u64) -> Arc<Self> {
-        Arc::new(Self { value, revision, json: OnceLock::new() })
-    }
-
-    /// The object as JSON.
-    pub fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Json::of(&self.value)).whole.clone()
-    }
-
-    /// The fields of the object behind its kind and apiVersion, as JSON without the opening brace.
-    pub fn json_untyped(&self) -> Bytes {
-        let json = self.json.get_or_init(|| Json::of(&self.value));
-        json.whole.slice((json.rest + 1).min(json.whole.len())..)
-    }
-}
-
-/// Where an object is: namespace (empty for cluster scope) and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// Namespace, empty for cluster-scoped objects.
-    pub namespace: Arc<str>,
-    /// Name.
-    pub name: Arc<str>,
-}
-
-impl Key {
-    /// From its parts.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
-    }
-}
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,28 +175,31 @@ impl Store {
     }
 
     /// Stores a new object.
-    pub fn create(&self, of: &TypeId, key: Key, value: Value) -> Result<Arc<Entry>, WriteError> {
+    pub fn create(&self, of: &TypeId, key: Key, value: &Value) -> Result<Arc<Entry>, WriteError> {
+        let draft = Draft::of(value);
         let mut inner = self.lock();
         if inner.of(of).objects.contains_key(&key) {
             return Err(WriteError::Exists);
         }
-        Ok(self.write(&mut inner, of, key, value, None))
+        Ok(self.write(&mut inner, of, key, draft, None))
     }
 
     /// Replaces the object that is at revision `expected`.
-    pub fn update(&self, of: &TypeId, key: Key, expected: u64, value: Value) -> Result<Arc<Entry>, WriteError> {
+    pub fn update(&self, of: &TypeId, key: Key, expected: u64, value: &Value) -> Result<Arc<Entry>, WriteError> {
+        let draft = Draft::of(value);
         let mut inner = self.lock();
         let previous = at_revision(inner.of(of), &key, expected)?;
-        Ok(self.write(&mut inner, of, key, value, Some(previous)))
+        Ok(self.write(&mut inner, of, key, draft, Some(previous)))
     }
 
     /// Removes the object that is at revision `expected`; answers its last state, at the revision of the removal. `last` replaces that
     /// state where the removal itself changed the object (its finalizers).
-    pub fn delete(&self, of: &TypeId, key: &Key, expected: u64, last: Option<Value>) -> Result<Arc<Entry>, WriteError> {
+    pub fn delete(&self, of: &TypeId, key: &Key, expected: u64, last: Option<&Value>) -> Result<Arc<Entry>, WriteError> {
+        let draft = last.map(Draft::of);
         let mut inner = self.lock();
         let previous = at_revision(inner.of(of), key, expected)?;
         inner.revision += 1;
-        let object = Entry::new(last.unwrap_or_else(|| previous.value.clone()), inner.revision);
+        let object = draft.map_or_else(|| previous.moved_to(inner.revision), |draft| draft.at(Some(inner.revision)));
         inner.of(of).objects.remove(key);
         let event = Event { of: of.clone(), key: key.clone(), change: Change::Deleted, object: object.clone(), previous: Some(previous) };
         inner.record(event);
@@ -277,9 +207,9 @@ impl Store {
         Ok(object)
     }
 
-    fn write(&self, inner: &mut Inner, of: &TypeId, key: Key, value: Value, previous: Option<Arc<Entry>>) -> Arc<Entry> {
+    fn write(&self, inner: &mut Inner, of: &TypeId, key: Key, draft: Draft, previous: Option<Arc<Entry>>) -> Arc<Entry> {
         inner.revision += 1;
-        let object = Entry::new(value, inner.revision);
+        let object = draft.at(Some(inner.revision));
         inner.of(of).objects.insert(key.clone(), object.clone());
         let change = if previous.is_some() { Change::Modified } else { Change::Added };
         inner.record(Event { of: of.clone(), key, change, object: object.clone(), previous });
@@ -351,47 +281,39 @@ mod tests {
     }
 
     #[test]
-    fn a_list_item_is_the_object_without_its_type() {
-        let object = json!({"apiVersion": "v1", "data": 1, "kind": "A", "metadata": {}});
-        let entry = Entry::unstored(object.clone(), 0);
-        assert_eq!(serde_json::from_slice::<Value>(&entry.json()).unwrap(), object);
-        assert_eq!(&entry.json_untyped()[..], b"\"data\":1,\"metadata\":{}}");
-    }
-
-    #[test]
     fn a_write_at_an_old_revision_is_refused() {
         let store = Store::default();
-        let first = store.create(&of(), Key::new("x", "a"), object(1)).unwrap();
-        store.update(&of(), Key::new("x", "a"), first.revision, object(2)).unwrap();
-        assert_eq!(store.update(&of(), Key::new("x", "a"), first.revision, object(3)).unwrap_err(), WriteError::Moved);
-        assert_eq!(store.create(&of(), Key::new("x", "a"), object(3)).unwrap_err(), WriteError::Exists);
+        let first = store.create(&of(), Key::new("x", "a"), &object(1)).unwrap();
+        store.update(&of(), Key::new("x", "a"), first.revision, &object(2)).unwrap();
+        assert_eq!(store.update(&of(), Key::new("x", "a"), first.revision, &object(3)).unwrap_err(), WriteError::Moved);
+        assert_eq!(store.create(&of(), Key::new("x", "a"), &object(3)).unwrap_err(), WriteError::Exists);
         assert_eq!(store.delete(&of(), &Key::new("x", "b"), 1, None).unwrap_err(), WriteError::Missing);
-        assert_eq!(store.get(&of(), &Key::new("x", "a")).unwrap().value["data"], 2);
+        assert_eq!(store.get(&of(), &Key::new("x", "a")).unwrap().value()["data"], 2);
     }
 
     #[test]
     fn a_list_can_be_taken_at_an_earlier_revision() {
         let store = Store::default();
-        let a = store.create(&of(), Key::new("x", "a"), object(1)).unwrap();
-        let then = store.create(&of(), Key::new("x", "b"), object(1)).unwrap().revision;
-        store.update(&of(), Key::new("x", "a"), a.revision, object(2)).unwrap();
+        let a = store.create(&of(), Key::new("x", "a"), &object(1)).unwrap();
+        let then = store.create(&of(), Key::new("x", "b"), &object(1)).unwrap().revision;
+        store.update(&of(), Key::new("x", "a"), a.revision, &object(2)).unwrap();
         store.delete(&of(), &Key::new("x", "b"), then, None).unwrap();
-        store.create(&of(), Key::new("x", "c"), object(1)).unwrap();
+        store.create(&of(), Key::new("x", "c"), &object(1)).unwrap();
         let listed = store.list_at(&of(), Some("x"), then).unwrap();
-        let data: Vec<_> = listed.entries.iter().map(|entry| &entry.value["data"]).collect();
-        assert_eq!((data, listed.revision), (vec![&json!(1), &json!(1)], then));
+        let data: Vec<_> = listed.entries.iter().map(|entry| entry.value()["data"].clone()).collect();
+        assert_eq!((data, listed.revision), (vec![json!(1), json!(1)], then));
         assert_eq!(store.list(&of(), Some("x")).entries.len(), 2);
         assert_eq!(store.list(&of(), Some("y")).entries.len(), 0);
-        assert!(store.has_any(&of(), "x") && !store.has_any(&of(), "w") && !store.has_any(&of(), "y"));
+        assert!(store.has_any(&of(), "x") & !store.has_any(&of(), "w") & !store.has_any(&of(), "y"));
     }
 
     #[test]
     fn every_write_is_one_event_in_order_and_old_ones_expire() {
         let store = Store::default();
-        let mut revision = store.create(&of(), Key::new("", "a"), object(0)).unwrap().revision;
+        let mut revision = store.create(&of(), Key::new("", "a"), &object(0)).unwrap().revision;
         let first = revision;
         for value in 0..HISTORY as u64 {
-            revision = store.update(&of(), Key::new("", "a"), revision, object(value)).unwrap().revision;
+            revision = store.update(&of(), Key::new("", "a"), revision, &object(value)).unwrap().revision;
         }
         let revisions: Vec<_> = store.events_after(&of(), first).unwrap().0.iter().map(|event| event.object.revision).collect();
         assert_eq!(revisions, (first + 1..=revision).collect::<Vec<_>>());
@@ -402,9 +324,9 @@ mod tests {
     async fn a_subscriber_is_woken_by_its_own_type_only() {
         let store = Store::default();
         let mut mine = store.subscribe(&of());
-        store.create(&"secrets".into(), Key::new("x", "a"), object(1)).unwrap();
+        store.create(&"secrets".into(), Key::new("x", "a"), &object(1)).unwrap();
         assert!(!mine.has_changed().unwrap());
-        let revision = store.create(&of(), Key::new("x", "a"), object(1)).unwrap().revision;
+        let revision = store.create(&of(), Key::new("x", "a"), &object(1)).unwrap().revision;
         mine.changed().await.unwrap();
         assert_eq!(*mine.borrow(), revision);
     }

@@ -131,11 +131,10 @@ impl<'a> Write<'a> {
     }
 
     /// Asks admission about a removal.
-    pub fn admit_delete(&self, server: &ApiServer, old: &Value, warnings: &mut Vec<String>) -> Result<(), ApiError> {
+    pub fn admit_delete(&self, server: &ApiServer, old: &Entry, warnings: &mut Vec<String>) -> Result<(), ApiError> {
         let Some(admission) = server.admission() else { return Ok(()) };
         let served = represent::served(self.of, old);
-        let name = old["metadata"]["name"].as_str().unwrap_or("");
-        let request = self.request(Verb::Delete, name, None, Some(&served));
+        let request = self.request(Verb::Delete, &old.facts.key.name, None, Some(&served));
         warnings.extend(admission.review(&request)?.warnings);
         Ok(())
     }
@@ -198,9 +197,9 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
     let object = represent::stored(of, object);
     let exists = || ApiError::already_exists(&of.group, &of.plural, &name);
     if write.dry_run {
-        return if server.store().get(&of.stored_as, &key).is_some() { Err(exists()) } else { Ok(Entry::unstored(object, 0)) };
+        return if server.store().get(&of.stored_as, &key).is_some() { Err(exists()) } else { Ok(Entry::unstored(&object, None)) };
     }
-    let entry = server.store().create(&of.stored_as, key, object).map_err(|_| exists())?;
+    let entry = server.store().create(&of.stored_as, key, &object).map_err(|_| exists())?;
     if is_definition(of) {
         server.accept_definition(&name);
     }
@@ -212,7 +211,7 @@ fn accepts_content(server: &ApiServer, write: &Write<'_>, object: &Value) -> Res
     let Some(namespace) = write.namespace else { return Ok(()) };
     let found = server.store().get(&"namespaces".into(), &Key::new("", namespace));
     let Some(found) = found else { return Err(ApiError::not_found("", "namespaces", namespace)) };
-    if found.value["metadata"]["deletionTimestamp"].is_null() {
+    if !found.facts.is_going {
         return Ok(());
     }
     let name = object["metadata"]["name"].as_str().unwrap_or("");
@@ -234,9 +233,9 @@ pub fn update(
     warnings: &mut Vec<String>,
 ) -> Result<Updated, ApiError> {
     let of = write.of;
-    let name = old.value["metadata"]["name"].as_str().unwrap_or("").to_owned();
-    check_identity(write, &name, &new, &old.value)?;
-    let before = represent::served(of, &old.value);
+    let name = old.facts.key.name.to_string();
+    check_identity(write, &new, old)?;
+    let before = represent::served(of, old);
     let mut new = merged_by_subresource(write, new, &before);
     metadata::keep(&mut new, &before);
     let now = server.now();
@@ -256,12 +255,12 @@ pub fn update(
     let key = write.key(&name);
     let new = represent::stored(of, new);
     if write.dry_run {
-        return Ok(Updated::Written(Entry::unstored(new, old.revision)));
+        return Ok(Updated::Written(Entry::unstored(&new, Some(old.revision))));
     }
     let stored = if metadata::is_ready_to_go(&new) {
-        server.store().delete(&of.stored_as, &key, old.revision, Some(new)).map(Updated::Removed)
+        server.store().delete(&of.stored_as, &key, old.revision, Some(&new)).map(Updated::Removed)
     } else {
-        server.store().update(&of.stored_as, key, old.revision, new).map(Updated::Written)
+        server.store().update(&of.stored_as, key, old.revision, &new).map(Updated::Written)
     };
     match stored {
         Ok(updated) => {
@@ -276,15 +275,15 @@ pub fn update(
 }
 
 /// The writer must mean this very object, and this version of it where it names one.
-fn check_identity(write: &Write<'_>, name: &str, new: &Value, old: &Value) -> Result<(), ApiError> {
-    let of = write.of;
-    let text = |object: &Value, field: &str| object["metadata"][field].as_str().unwrap_or("").to_owned();
-    let (uid, revision) = (text(new, "uid"), text(new, "resourceVersion"));
-    if !uid.is_empty() && uid != text(old, "uid") {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", text(old, "uid"));
+fn check_identity(write: &Write<'_>, new: &Value, old: &Entry) -> Result<(), ApiError> {
+    let (of, name) = (write.of, &old.facts.key.name);
+    let text = |field: &str| new["metadata"][field].as_str().unwrap_or("");
+    let (uid, revision) = (text("uid"), text("resourceVersion"));
+    if !uid.is_empty() && *uid != *old.facts.uid {
+        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.facts.uid);
         return Err(ApiError::conflict(&of.group, &of.plural, name, &why));
     }
-    if !revision.is_empty() && revision != "0" && revision != text(old, "resourceVersion") {
+    if !revision.is_empty() && revision != "0" && revision != old.revision.to_string() {
         return Err(ApiError::modified(&of.group, &of.plural, name));
     }
     Ok(())

@@ -125,7 +125,7 @@ fn changed(
     for _ in 0..ATTEMPTS {
         let old = found(server, call)?;
         let mut warnings = std::mem::take(&mut call.warnings);
-        let new = change(call, &represent::served(&of, &old.value));
+        let new = change(call, &represent::served(&of, &old));
         warnings.append(&mut call.warnings);
         let updated = new.and_then(|new| writes::update(server, &write(call, ownership), &old, kept(call, new), &mut warnings));
         match updated {
@@ -232,7 +232,7 @@ pub fn through(server: &ApiServer, call: &mut Call, change: impl Fn(&mut Value) 
     let of = call.of.clone();
     for _ in 0..ATTEMPTS {
         let old = found(server, call)?;
-        let mut new = represent::served(&of, &old.value).into_owned();
+        let mut new = represent::served(&of, &old);
         change(&mut new)?;
         let mut warnings = Vec::new();
         match writes::update(server, &write(call, Ownership::Track), &old, kept(call, new), &mut warnings)? {

@@ -1,6 +1,6 @@
 //! `delete` and `deletecollection`: preconditions, grace, finalizers and what becomes of dependents.
 
-use super::read::{Selection, chosen};
+use super::read::Selection;
 use super::{body, key};
 use crate::definitions;
 use crate::metadata;
@@ -79,20 +79,19 @@ impl DeleteOptions {
         })
     }
 
-    fn check(&self, of: &ResourceType, object: &Value) -> Result<(), ApiError> {
-        let name = object["metadata"]["name"].as_str().unwrap_or("");
-        let differs = |wanted: &Option<String>, field: &str| {
-            let is = object["metadata"][field].as_str().unwrap_or("");
+    fn check(&self, of: &ResourceType, object: &Entry) -> Result<(), ApiError> {
+        let name = &object.facts.key.name;
+        let differs = |wanted: &Option<String>, is: &str| {
             wanted.as_ref().filter(|wanted| *wanted != is).map(|wanted| (wanted.clone(), is.to_owned()))
         };
         let refuse = |what: &str, (wanted, is): (String, String), then: &str| {
             let why = format!("the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). {then}");
             ApiError::conflict(&of.group, &of.kind, name, &why)
         };
-        if let Some(pair) = differs(&self.uid, "uid") {
+        if let Some(pair) = differs(&self.uid, &object.facts.uid) {
             return Err(refuse("UID", pair, "The object might have been deleted and then recreated"));
         }
-        if let Some(pair) = differs(&self.resource_version, "resourceVersion") {
+        if let Some(pair) = differs(&self.resource_version, &object.revision.to_string()) {
             return Err(refuse("ResourceVersion", pair, "The object might have been modified"));
         }
         Ok(())
@@ -115,13 +114,13 @@ pub fn one(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let deleted = delete(server, of.kept(), &key(call), &options, &call.user, &mut warnings);
     call.warnings.extend(warnings);
     match deleted? {
-        Deleted::Gone(entry) if !ANSWERED_WITH_OBJECT.contains(&&*of.stored_as) => Ok(response::value(&success(&of, &entry.value))),
+        Deleted::Gone(entry) if !ANSWERED_WITH_OBJECT.contains(&&*of.stored_as) => Ok(response::value(&success(&of, &entry))),
         Deleted::Gone(entry) | Deleted::Marked(entry) => super::shown(server, call, 200, &entry),
     }
 }
 
-fn success(of: &ResourceType, object: &Value) -> Value {
-    let mut details = json!({"name": object["metadata"]["name"], "kind": of.plural, "uid": object["metadata"]["uid"]});
+fn success(of: &ResourceType, object: &Entry) -> Value {
+    let mut details = json!({"name": &*object.facts.key.name, "kind": of.plural, "uid": &*object.facts.uid});
     if !of.group.is_empty() {
         details["group"] = of.group.as_str().into();
     }
@@ -136,12 +135,10 @@ pub fn collection(server: &ApiServer, call: &mut Call) -> Result<Response, ApiEr
     let of = call.of.clone();
     let listed = server.store().list(&of.stored_as, call.target.namespace.as_deref());
     let mut removed = Vec::new();
-    let selected: Vec<_> = listed.entries.iter().filter(|entry| chosen(call, &selection, entry)).collect();
+    let selected: Vec<_> = listed.entries.iter().filter(|entry| selection.matches(&of, entry)).collect();
     for entry in selected {
-        let key =
-            Key::new(entry.value["metadata"]["namespace"].as_str().unwrap_or(""), entry.value["metadata"]["name"].as_str().unwrap_or(""));
         let mut warnings = Vec::new();
-        match delete(server, of.kept(), &key, &options, &call.user, &mut warnings) {
+        match delete(server, of.kept(), &entry.facts.key, &options, &call.user, &mut warnings) {
             Ok(Deleted::Gone(entry) | Deleted::Marked(entry)) => removed.push(entry),
             Err(error) if error.code == 404 => {}
             Err(error) => return Err(error),
@@ -167,20 +164,21 @@ pub fn delete(
     let write = Write { dry_run: options.dry_run, ..Write::internal(of, namespace, user) };
     loop {
         let old = server.store().get(&of.stored_as, key).ok_or_else(missing)?;
-        options.check(of, &old.value)?;
+        options.check(of, &old)?;
         check_protected(of, &key.name)?;
-        write.admit_delete(server, &old.value, warnings)?;
-        let marked = marked(server, of, &old.value, options);
+        write.admit_delete(server, &old, warnings)?;
+        let before = old.value();
+        let marked = marked(server, of, &before, options);
         if options.dry_run {
-            return Ok(Deleted::Marked(Entry::unstored(marked, old.revision)));
+            return Ok(Deleted::Marked(Entry::unstored(&marked, Some(old.revision))));
         }
         let stored = if metadata::is_ready_to_go(&marked) {
             // The last state is the one before the mark, as watchers of the real server see it.
             server.store().delete(&of.stored_as, key, old.revision, None).map(Deleted::Gone)
-        } else if metadata::is_same(&marked, &old.value) {
+        } else if metadata::is_same(&marked, &before) {
             Ok(Deleted::Marked(old))
         } else {
-            server.store().update(&of.stored_as, key.clone(), old.revision, marked).map(Deleted::Marked)
+            server.store().update(&of.stored_as, key.clone(), old.revision, &marked).map(Deleted::Marked)
         };
         match stored {
             Ok(deleted) => {

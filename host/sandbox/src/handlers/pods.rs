@@ -90,9 +90,8 @@ fn evict(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
 
 /// A few lines in place of what no container wrote.
 fn log(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
-    let pod = found(server, call)?;
-    let containers: Vec<_> =
-        pod.value["spec"]["containers"].as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
+    let pod = found(server, call)?.value();
+    let containers: Vec<_> = pod["spec"]["containers"].as_array().into_iter().flatten().filter_map(|one| one["name"].as_str()).collect();
     let name = call.name();
     let container = match (call.params.get("container"), containers.as_slice()) {
         (Some(wanted), all) if all.contains(&wanted) => wanted,
@@ -103,7 +102,7 @@ fn log(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
             return Err(ApiError::bad_request(words));
         }
     };
-    if pod.value["spec"]["nodeName"].is_null() {
+    if pod["spec"]["nodeName"].is_null() {
         return Err(ApiError::bad_request(format!("pod {name} does not have a host assigned")));
     }
     Ok(response::text(200, format!("simulated container {container} of pod {name}: it runs no process and writes no log\n")))
@@ -128,7 +127,7 @@ fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     request["kind"] = "TokenRequest".into();
     request["apiVersion"] = "authentication.k8s.io/v1".into();
     request["metadata"] =
-        json!({"name": call.name(), "namespace": namespace, "uid": account.value["metadata"]["uid"], "creationTimestamp": server.now()});
+        json!({"name": call.name(), "namespace": namespace, "uid": &*account.facts.uid, "creationTimestamp": server.now()});
     request["spec"]["audiences"] = audiences;
     request["spec"]["expirationSeconds"] = seconds.into();
     request["status"] = json!({"token": token, "expirationTimestamp": server.time_after(seconds)});

@@ -2,6 +2,7 @@
 
 use super::{found, shown};
 use crate::negotiation::{self, Form};
+use crate::registry::ResourceType;
 use crate::represent;
 use crate::request::Call;
 use crate::response;
@@ -37,9 +38,9 @@ impl Selection {
         Ok(Self { labels, fields, selects })
     }
 
-    /// Whether an object, in the version of the request, is selected.
-    pub fn matches(&self, object: &Value) -> bool {
-        self.labels.matches(object) && self.fields.matches(object)
+    /// Whether an object is selected.
+    pub fn matches(&self, of: &ResourceType, entry: &Entry) -> bool {
+        !self.selects || (self.labels.matches(&entry.facts) && self.fields.matches(of, entry))
     }
 }
 
@@ -54,7 +55,7 @@ pub fn list(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     let selection = Selection::of(call)?;
     let page = Page::of(call)?;
     let listed = page.read(server, call)?;
-    let selected: Vec<&Entry> = listed.entries.iter().map(AsRef::as_ref).filter(|entry| chosen(call, &selection, entry)).collect();
+    let selected: Vec<&Entry> = listed.entries.iter().map(AsRef::as_ref).filter(|entry| selection.matches(&call.of, entry)).collect();
     let mut metadata = json!({"resourceVersion": listed.revision.to_string()});
     if call.of.custom.is_some() && form == Form::Object {
         metadata["continue"] = "".into();
@@ -71,11 +72,6 @@ pub fn list(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
         shown = &shown[..limit];
     }
     Ok(response::json(200, represent::list(&call.of, shown, form, metadata, server.unix_now())))
-}
-
-/// Whether an entry is selected.
-pub fn chosen(call: &Call, selection: &Selection, entry: &Entry) -> bool {
-    !selection.selects || selection.matches(&represent::served(&call.of, &entry.value))
 }
 
 struct Page {
@@ -111,18 +107,13 @@ impl Page {
             };
         };
         let mut listed = server.store().list_at(of, namespace, *revision).map_err(too_old)?;
-        listed.entries.retain(|entry| key_of(entry) > *after);
+        listed.entries.retain(|entry| entry.facts.key > *after);
         Ok(listed)
     }
 }
 
-fn key_of(entry: &Entry) -> Key {
-    let text = |field: &str| entry.value["metadata"][field].as_str().unwrap_or("").to_owned();
-    Key::new(&text("namespace"), &text("name"))
-}
-
 fn token(revision: u64, last: &Entry) -> String {
-    let key = key_of(last);
+    let key = &last.facts.key;
     URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "ns": &*key.namespace, "start": &*key.name}).to_string())
 }
 

@@ -17,7 +17,7 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
     let of = call.of.clone();
     let paths = of.scale.clone().ok_or_else(ApiError::no_resource)?;
     match call.verb {
-        Verb::Get => Ok(response::value(&scale_of(call, &paths, &found(server, call)?.value))),
+        Verb::Get => Ok(response::value(&scale_of(call, &paths, &found(server, call)?.value()))),
         Verb::Update => {
             let scale = body::value(call)?;
             set(server, call, &paths, |_| Ok(scale.clone()))
@@ -84,7 +84,7 @@ fn set(
     wanted: impl Fn(Value) -> Result<Value, ApiError>,
 ) -> Result<Response, ApiError> {
     let of = call.of.clone();
-    let before = scale_of(call, paths, &represent::served(&of, &found(server, call)?.value));
+    let before = scale_of(call, paths, &represent::served(&of, &*found(server, call)?));
     let scale = wanted(before)?;
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
     if replicas < 0 {
@@ -101,5 +101,5 @@ fn set(
         put(object, &paths.spec_replicas, replicas.into());
         Ok(())
     })?;
-    Ok(response::value(&scale_of(call, paths, &represent::served(&of, &entry.value))))
+    Ok(response::value(&scale_of(call, paths, &represent::served(&of, &entry))))
 }

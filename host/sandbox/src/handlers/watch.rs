@@ -127,7 +127,7 @@ impl Watcher {
     }
 
     fn selects(&self, entry: &Entry) -> bool {
-        !self.selection.selects || self.selection.matches(&represent::served(&self.of, &entry.value))
+        self.selection.matches(&self.of, entry)
     }
 
     async fn next(mut self) -> Option<(Result<Bytes, std::io::Error>, Self)> {
@@ -211,9 +211,8 @@ impl Watcher {
             (true, true) => self.push("MODIFIED", &event.object),
             (true, false) if event.change == Change::Deleted => self.push("DELETED", &event.object),
             (true, false) => {
-                let mut last = event.previous.as_ref().unwrap_or(&event.object).value.clone();
-                last["metadata"]["resourceVersion"] = event.object.revision.to_string().into();
-                self.push("DELETED", &Entry::unstored(last, event.object.revision));
+                let last = event.previous.as_ref().unwrap_or(&event.object);
+                self.push("DELETED", &last.moved_to(event.object.revision));
             }
             (false, false) => {}
         }

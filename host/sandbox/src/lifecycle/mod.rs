@@ -3,6 +3,7 @@
 
 pub mod collector;
 pub mod definitions;
+mod edit;
 pub mod events;
 pub mod namespaces;
 
@@ -55,7 +56,7 @@ fn resume(server: &ApiServer, collector: &mut collector::Collector) -> u64 {
     let (everything, revision) = server.store().everything();
     *collector = collector::Collector::default();
     for (of, key, entry) in &everything {
-        collector.learn(of, key, &entry.value);
+        collector.learn(of, key, &entry.facts.owners);
     }
     collector.examine_all(server);
     namespaces::examine_all(server);

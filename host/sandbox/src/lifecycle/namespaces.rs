@@ -36,7 +36,7 @@ pub fn react(server: &ApiServer, event: &Event) {
     if &*event.of == "namespaces" {
         match event.change {
             Change::Deleted => {}
-            _ if is_going(&event.object.value) => empty(server, &event.key.name),
+            _ if event.object.facts.is_going => empty(server, &event.key.name),
             Change::Added => furnish(server, &event.key.name),
             Change::Modified => {}
         }
@@ -47,7 +47,7 @@ pub fn react(server: &ApiServer, event: &Event) {
     }
     let namespace = &event.key.namespace;
     match server.store().get(&namespaces(), &Key::new("", namespace)) {
-        Some(found) if is_going(&found.value) => finish(server, namespace),
+        Some(found) if found.facts.is_going => finish(server, namespace),
         Some(_) if is_furniture(event) => furnish(server, namespace),
         _ => {}
     }
@@ -56,13 +56,9 @@ pub fn react(server: &ApiServer, event: &Event) {
 /// The same for all namespaces, when events were missed.
 pub fn examine_all(server: &ApiServer) {
     for entry in server.store().list(&namespaces(), None).entries {
-        let name = entry.value["metadata"]["name"].as_str().unwrap_or("");
-        if is_going(&entry.value) { empty(server, name) } else { furnish(server, name) }
+        let name = &entry.facts.key.name;
+        if entry.facts.is_going { empty(server, name) } else { furnish(server, name) }
     }
-}
-
-fn is_going(namespace: &Value) -> bool {
-    !namespace["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn is_furniture(event: &Event) -> bool {
@@ -89,8 +85,8 @@ fn empty(server: &ApiServer, namespace: &str) {
     let (user, options) = (User::default(), DeleteOptions::default());
     for of in types.stored().filter(|of| of.namespaced) {
         for entry in server.store().list(&of.stored_as, Some(namespace)).entries {
-            let key = Key::new(namespace, entry.value["metadata"]["name"].as_str().unwrap_or(""));
-            if let Err(error) = delete::delete(server, of, &key, &options, &user, &mut Vec::new())
+            let key = &entry.facts.key;
+            if let Err(error) = delete::delete(server, of, key, &options, &user, &mut Vec::new())
                 && error.code != 404
             {
                 tracing::warn!(namespace, resource = of.qualified(), name = &*key.name, error = error.message, "namespace content stays");
@@ -115,12 +111,12 @@ pub fn finalize(server: &ApiServer, name: &str, finalizers: Value) -> Result<Arc
     loop {
         let missing = || ApiError::not_found("", "namespaces", name);
         let old = server.store().get(&of, &key).ok_or_else(missing)?;
-        let mut new = old.value.clone();
+        let mut new = old.value();
         new["spec"]["finalizers"] = finalizers.clone();
         let stored = if crate::metadata::is_ready_to_go(&new) {
-            server.store().delete(&of, &key, old.revision, Some(new))
+            server.store().delete(&of, &key, old.revision, Some(&new))
         } else {
-            server.store().update(&of, key.clone(), old.revision, new)
+            server.store().update(&of, key.clone(), old.revision, &new)
         };
         match stored {
             Ok(entry) => return Ok(entry),
