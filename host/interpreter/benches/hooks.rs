@@ -1,7 +1,8 @@
 //! How long a hook call takes: every built-in plugin, an object of 5 KB and one of 13 KB, fresh instance, deadline and memory limit on,
 //! nothing remembered. Beside it what native Rust takes on the same parsed tree.
 //!
-//! `cargo bench -p flotilla-interpreter` prints a table; each figure is the best of many rounds. Needs `make plugins`.
+//! `cargo bench -p flotilla-interpreter` prints a table, `cargo bench -p flotilla-interpreter -- health` a part of it; each figure is the
+//! best of many rounds. Needs `make plugins`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -26,14 +27,18 @@ const CLUSTERS: usize = 10;
 
 fn main() {
     let chain = Chain::new(support::runtime(), support::built_in()).with_memo(Memo::with_budget(0));
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     println!("{:<42} {:>9} {:>9} {:>9} {:>11} {:>9}", "hook", "5 KB", "13 KB", "13/5 KB", "native 5 KB", "x native");
     for plugin in chain.plugins() {
         let kind = &plugin.targets()[0];
         for operation in plugin.operations() {
+            let name = format!("{} {}", plugin.name(), operation.hook());
+            if !name.contains(&only) {
+                continue;
+            }
             let samples = SIZES.map(|size| Sample::new(kind, size));
             let [small, large] = samples.each_ref().map(|sample| time(&mut || sample.ask(&chain, operation)));
             let native = time(&mut || samples[0].native(operation));
-            let name = format!("{} {}", plugin.name(), operation.hook());
             println!(
                 "{name:<42} {:>6.2} µs {:>6.2} µs {:>9.2} {:>8.2} µs {:>9.1}",
                 micros(small),
@@ -44,6 +49,24 @@ fn main() {
             );
         }
     }
+    if only.is_empty() {
+        time_empty_calls();
+        compare();
+    }
+}
+
+/// A hook that does nothing: what a call costs in itself, without and with imports.
+fn time_empty_calls() {
+    let thing = support::object("{apiVersion: tests/v1, kind: Thing, metadata: {name: one}, status: {phase: Up}}");
+    for (file, imports) in [("healthy", "no"), ("picky", "two")] {
+        let chain = support::chain(vec![support::plugin(file)]).with_memo(Memo::with_budget(0));
+        let took = time(&mut || drop(black_box(chain.health(&thing).expect("an answer"))));
+        println!("for comparison, an empty hook of a component with {imports} imports: {:.2} µs", micros(took));
+    }
+}
+
+/// What other things take on this machine at this moment.
+fn compare() {
     for (size, sample) in SIZES.iter().zip(SIZES.map(|size| Sample::new(&GroupVersionKind::new("apps/v1", "Deployment"), size))) {
         let text = sample.object.0.to_string();
         let parse = time(&mut || drop(black_box(serde_json::from_str::<Value>(&text))));

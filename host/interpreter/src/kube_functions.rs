@@ -57,13 +57,13 @@ type Amounts = BTreeMap<String, i64>;
 fn resource_request(spec: At<'_>) -> Read<Option<BTreeMap<String, Quantity>>> {
     let mut total = Amounts::new();
     for container in spec.maps("containers")? {
-        for (name, amount) in effective_requests(container)? {
+        for (name, amount) in effective_requests(container?)? {
             let sum = total.entry(name).or_default();
             *sum = sum.saturating_add(amount);
         }
     }
     for container in spec.maps("initContainers")? {
-        for (name, amount) in effective_requests(container)? {
+        for (name, amount) in effective_requests(container?)? {
             let most = total.entry(name).or_default();
             *most = amount.max(*most);
         }
@@ -151,15 +151,15 @@ pub(crate) fn pod_dependencies(template: &Value, namespace: Option<&str>) -> Rea
     let Some(spec) = pod_spec(template)? else { return Ok(Vec::new()) };
     let mut found = BTreeSet::new();
     for secret in spec.maps("imagePullSecrets")? {
-        found.extend(secret.name(&["name"])?.map(|name| ("Secret", name)));
+        found.extend(secret?.name(&["name"])?.map(|name| ("Secret", name)));
     }
     for containers in ["initContainers", "containers", "ephemeralContainers"] {
         for container in spec.maps(containers)? {
-            environment(container, &mut found)?;
+            environment(container?, &mut found)?;
         }
     }
     for volume in spec.maps("volumes")? {
-        volume_sources(volume, &mut found)?;
+        volume_sources(volume?, &mut found)?;
     }
     let account = spec.name(&["serviceAccountName"])?.filter(|name| *name != "default");
     found.extend(account.map(|name| ("ServiceAccount", name)));
@@ -170,12 +170,15 @@ type Found<'a> = BTreeSet<(&'static str, &'a str)>;
 
 fn environment<'a>(container: At<'a>, found: &mut Found<'a>) -> Read<()> {
     for from in container.maps("envFrom")? {
+        let from = from?;
         found.extend(from.name(&["configMapRef", "name"])?.map(|name| ("ConfigMap", name)));
         found.extend(from.name(&["secretRef", "name"])?.map(|name| ("Secret", name)));
     }
     for variable in container.maps("env")? {
-        found.extend(variable.name(&["valueFrom", "configMapKeyRef", "name"])?.map(|name| ("ConfigMap", name)));
-        found.extend(variable.name(&["valueFrom", "secretKeyRef", "name"])?.map(|name| ("Secret", name)));
+        if let Some(from) = variable?.map("valueFrom")? {
+            found.extend(from.name(&["configMapKeyRef", "name"])?.map(|name| ("ConfigMap", name)));
+            found.extend(from.name(&["secretKeyRef", "name"])?.map(|name| ("Secret", name)));
+        }
     }
     Ok(())
 }
@@ -185,6 +188,7 @@ fn volume_sources<'a>(volume: At<'a>, found: &mut Found<'a>) -> Read<()> {
     found.extend(volume.name(&["persistentVolumeClaim", "claimName"])?.map(|name| ("PersistentVolumeClaim", name)));
     if let Some(projected) = volume.map("projected")? {
         for source in projected.maps("sources")? {
+            let source = source?;
             found.extend(source.name(&["configMap", "name"])?.map(|name| ("ConfigMap", name)));
             found.extend(source.name(&["secret", "name"])?.map(|name| ("Secret", name)));
         }
@@ -274,18 +278,17 @@ impl<'a> At<'a> {
     }
 
     /// The maps of a list; items that are `null` are left out.
-    fn maps(&self, key: &'a str) -> Read<Vec<At<'a>>> {
+    fn maps(self, key: &'a str) -> Read<impl Iterator<Item = Read<At<'a>>>> {
         let items = match self.get(key) {
-            None => return Ok(Vec::new()),
+            None => &[][..],
             Some(Value::Array(items)) => items,
             Some(other) => return Err(self.wrong(key, format!("is {}, not a list", type_of(other)))),
         };
-        let item = |(index, item): (usize, &'a Value)| match item {
+        Ok(items.iter().enumerate().filter_map(move |(index, item)| match item {
             Value::Null => None,
             Value::Object(map) => Some(Ok(At { map, path: Path { list: key, index: Some(index), key: "" } })),
             other => Some(Err(self.wrong(key, format!("item {index} is {}, not an object", type_of(other))))),
-        };
-        items.iter().enumerate().filter_map(item).collect()
+        }))
     }
 
     /// A name at the end of a path of maps; empty ones name nothing.

@@ -198,19 +198,20 @@ impl Entry {
                 (waiting.operations.as_ref().is_none_or(|operations| operations.contains(&operation)), &waiting.scope)
             }
         };
-        has && self.targets().iter().any(|target| is_of(object, target, served)) && scope.covers(object)
+        let version = object.api_version();
+        has && self.targets().iter().any(|target| is_of(version, object.kind(), target, served)) && scope.covers(object)
     }
 }
 
 /// Whether an object is of a kind: of the very version, or of another in which the same resource is served.
-fn is_of(object: &Object, target: &GroupVersionKind, served: Option<&ServedVersions>) -> bool {
-    let (group, version) = object.api_version().rsplit_once('/').unwrap_or(("", object.api_version()));
-    if object.kind() != target.kind || group != target.group {
+fn is_of(api_version: &str, kind: &str, target: &GroupVersionKind, served: Option<&ServedVersions>) -> bool {
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    if kind != target.kind || group != target.group {
         return false;
     }
     version == target.version
         || served.is_some_and(|served| {
-            let versions = served(group, &target.kind);
+            let versions = served(group, kind);
             [version, &target.version].iter().all(|wanted| versions.iter().any(|known| known == wanted))
         })
 }

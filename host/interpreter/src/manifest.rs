@@ -47,9 +47,8 @@ pub struct Scope {
 impl Scope {
     /// Whether an object of a right kind is in scope.
     pub fn covers(&self, object: &Object) -> bool {
-        let namespace = object.namespace();
         let in_namespace = self.namespaces.is_empty()
-            || namespace.is_some_and(|namespace| self.namespaces.iter().any(|pattern| selector::glob(pattern, namespace)));
+            || object.namespace().is_some_and(|namespace| self.namespaces.iter().any(|pattern| selector::glob(pattern, namespace)));
         in_namespace && self.labels.as_ref().is_none_or(|labels| selector::selects(labels, object.labels()))
     }
 }
