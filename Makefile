@@ -38,17 +38,19 @@ check: plugins ## formatting, lints and generated files
 	@cargo fmt --all --check --manifest-path sdk/rust/Cargo.toml
 	@echo 'check: lints'
 	@cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	@cargo clippy --quiet --workspace --manifest-path plugins/Cargo.toml --target $(GUEST_TARGET) -- --deny warnings
 
 test: check ## check, then run every test
 	@echo 'test: running all tests'
 	@cargo test --workspace
+	@cargo test --manifest-path sdk/rust/Cargo.toml
 
 bless: plugins ## accept new expectations and generated files, then show what changed
 	@UPDATE_EXPECT=1 cargo test --workspace || true
 	@git diff --stat
 
-bench: plugins ## measure; prints tables
-	@cargo bench --workspace
+bench: build ## measure; prints tables
+	@cargo bench --workspace --benches
 
 clean: ## remove what was built
 	@cargo clean

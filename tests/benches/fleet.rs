@@ -1,0 +1,147 @@
+//! Counts API writes of one Deployment's life, and times a fleet from the start of the process to the first Deployment that is ready.
+//!
+//! Counts do not depend on the machine; times do, and are printed warm (compiled plugins in the cache) and cold beside each other.
+
+use flotilla_tests::fleet::{TestFleet, new_writes};
+use kube::Client;
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const MEMBERS: usize = 2;
+
+fn main() {
+    // `cargo test` builds benchmarks too and runs them with this flag: they then have nothing to do.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        writes().await;
+        start().await;
+    });
+}
+
+fn web(replicas: u32, image: &str) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
+        "spec": {
+            "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": image}]}},
+        },
+    })
+}
+
+fn policy(clusters: &[String]) -> Value {
+    json!({
+        "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "web", "namespace": "default"},
+        "spec": {
+            "resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}],
+            "placement": {"clusterAffinity": {"clusterNames": clusters}, "replicaScheduling": {"replicaSchedulingType": "Duplicated"}},
+        },
+    })
+}
+
+/// Prints the controllers' writes for each step of a Deployment's life.
+async fn writes() {
+    let fleet = TestFleet::start(MEMBERS).await;
+    let clusters: Vec<String> = (1..=MEMBERS).map(|number| format!("member{number}")).collect();
+    fleet.apply(&policy(&clusters).into()).await;
+    let mut before = fleet.settled().await;
+    let bound = 4 + 2 * MEMBERS as u64;
+    println!("writes of the controllers, one Deployment on {MEMBERS} members (bar: {bound} on the control plane, {MEMBERS} on members)");
+    for (step, object) in [("create", Some(web(2, "nginx:1.26"))), ("new image", Some(web(2, "nginx:1.27"))), ("scale", Some(web(4, "nginx:1.27"))), ("delete", None)] {
+        match object {
+            Some(object) => fleet.apply(&object.into()).await,
+            None => fleet.delete(&fleet.control, "apps/v1", "Deployment", Some("default"), "web").await,
+        }
+        let after = fleet.settled().await;
+        print_writes(step, &new_writes(&before, &after));
+        before = after;
+    }
+}
+
+fn print_writes(step: &str, writes: &BTreeMap<String, u64>) {
+    let is_control = |key: &str| !key.starts_with("member");
+    let sum = |on_control: bool| writes.iter().filter(|(key, _)| is_control(key) == on_control).map(|(_, count)| count).sum::<u64>();
+    println!("  {step}: {} on the control plane, {} on members", sum(true), sum(false));
+    for (key, count) in writes {
+        println!("    {count:3} {key}");
+    }
+}
+
+/// Prints how long a new process takes until a Deployment is ready on three members.
+async fn start() {
+    let Some(binary) = binary() else {
+        println!("process start: no release binary; run `make build` first");
+        return;
+    };
+    let folder = std::env::temp_dir().join(format!("flotilla-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    println!("process start → 3 members → first Deployment ready on the template (bar: < 1 s warm)");
+    for (name, runs) in [("cold", 1), ("warm", 5)] {
+        for _ in 0..runs {
+            let (serving, ready) = start_once(&binary, &folder).await;
+            println!("  {name}: everything answers after {} ms, ready after {} ms", serving.as_millis(), ready.as_millis());
+        }
+    }
+    std::fs::remove_dir_all(&folder).expect("the folder is ours");
+}
+
+fn binary() -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok()?.ancestors().nth(2)?.join("flotilla");
+    std::env::var_os("FLOTILLA").map(PathBuf::from).or(Some(beside)).filter(|path| path.exists())
+}
+
+async fn start_once(binary: &Path, folder: &Path) -> (Duration, Duration) {
+    let kubeconfig = folder.join("kubeconfig");
+    let started = Instant::now();
+    let mut process = Command::new(binary)
+        .args(["--log", "error", "sandbox", "--members", "3", "--kubeconfig"])
+        .arg(&kubeconfig)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    while !kubeconfig.exists() {
+        assert!(started.elapsed() < Duration::from_secs(60), "the sandbox does not start");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let serving = started.elapsed();
+    let config = Kubeconfig::read_from(&kubeconfig).expect("the kubeconfig is right");
+    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.expect("the kubeconfig is right");
+    let client = Client::try_from(config).expect("a client");
+    let clusters: Vec<String> = (1..=3).map(|number| format!("member{number}")).collect();
+    create(&client, "policy.karmada.io/v1alpha1", "PropagationPolicy", policy(&clusters)).await;
+    create(&client, "apps/v1", "Deployment", web(2, "nginx:1.27")).await;
+    let api = api(&client, "apps/v1", "Deployment");
+    loop {
+        let object = api.get("web").await.expect("the template is there");
+        if object.data["status"]["readyReplicas"] == 6 {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "the Deployment does not become ready: {}", object.data["status"]);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let ready = started.elapsed();
+    process.kill().expect("it runs");
+    process.wait().expect("it runs");
+    let _ = std::fs::remove_file(&kubeconfig);
+    (serving, ready)
+}
+
+fn api(client: &Client, api_version: &str, kind: &str) -> Api<DynamicObject> {
+    let (group, version) = api_version.split_once('/').expect("a group");
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    Api::namespaced_with(client.clone(), "default", &resource)
+}
+
+async fn create(client: &Client, api_version: &str, kind: &str, object: Value) {
+    let object: DynamicObject = serde_json::from_value(object).expect("an object");
+    api(client, api_version, kind).create(&PostParams::default(), &object).await.expect("the object is right");
+}
