@@ -251,7 +251,8 @@ impl Store {
                 self.write().is_listing = true;
                 *listed = Some(HashSet::new());
             }
-            Event::InitApply(live) => {
+            Event::InitApply(mut live) => {
+                self.name_kind(&mut live.object);
                 if let Some(listed) = listed {
                     listed.insert(ObjectKey::of(&live.object));
                 }
@@ -279,6 +280,14 @@ impl Store {
         let contents = self.read();
         let is_gone = |key: &&ObjectKey| !listed.contains(*key) && !contents.observed_while_listing.contains(*key);
         contents.objects.keys().filter(is_gone).cloned().collect()
+    }
+
+    /// The items of a list do not say what they are: the list does.
+    fn name_kind(&self, object: &mut Object) {
+        if let Some(map) = object.as_object_mut() {
+            map.entry("apiVersion").or_insert_with(|| self.resource.api_version().into());
+            map.entry("kind").or_insert_with(|| self.resource.kind.clone().into());
+        }
     }
 
     fn deliver(&self, object: &Object) {
