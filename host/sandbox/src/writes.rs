@@ -173,6 +173,10 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
     let status_is_ours = of.has_status && &*of.stored_as != STATUS_ON_CREATE;
     if status_is_ours {
         set_or_remove(&mut object, "status", None);
+        if let (Some(_), Some(schema)) = (of.behaviour, &of.schema) {
+            // An empty status is written with the fields that are never absent.
+            schema.prune(&mut object);
+        }
     }
     write.default(&mut object);
     metadata::prepare_create(&mut object, of, write.namespace, &now);

@@ -3,7 +3,6 @@
 use super::Behaviour;
 use super::reach::{fill, given, inner, int, list, present, set, text};
 use super::refusal::{invalid, required};
-use super::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::{Value, json};
 
@@ -12,7 +11,6 @@ pub(super) struct HorizontalPodAutoscalers;
 
 impl Behaviour for HorizontalPodAutoscalers {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         let spec = inner(object, "spec");
         fill(spec, "minReplicas", 1);
         if present(spec, "/metrics").is_none() {
@@ -22,9 +20,6 @@ impl Behaviour for HorizontalPodAutoscalers {
         if let Some(behavior) = given(spec, "behavior") {
             scaling_rules(behavior);
         }
-        let status = inner(object, "status");
-        fill(status, "currentMetrics", Value::Null);
-        fill(status, "desiredReplicas", 0);
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {

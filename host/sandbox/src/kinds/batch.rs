@@ -6,7 +6,6 @@ use super::pod_spec::{self, defaults, validation};
 use super::reach::{fill, fill_zero, flag, inner, present, remove, set, text};
 use super::refusal::{immutable, invalid, invalid_json, invalid_text, negative, not_supported, one_of, required};
 use super::schedule;
-use super::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -19,8 +18,6 @@ const JOB_NAME: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
 
 impl Behaviour for Jobs {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(object, "status");
         let spec = inner(object, "spec");
         job_spec(spec);
         if let Some(labels) = present(spec, "/template/metadata/labels").cloned() {
@@ -186,8 +183,6 @@ pub(super) struct CronJobs;
 
 impl Behaviour for CronJobs {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(object, "status");
         let spec = inner(object, "spec");
         fill_zero(spec, "concurrencyPolicy", "Allow");
         fill(spec, "suspend", false);

@@ -88,7 +88,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         .status()
         .scale()
         .generation(),
-    namespaced("", "v1", "ResourceQuota", "resourcequotas", "resourcequota").behaves(&core::ResourceQuotas).short(&["quota"]).status(),
+    namespaced("", "v1", "ResourceQuota", "resourcequotas", "resourcequota").short(&["quota"]).status(),
     namespaced("", "v1", "Secret", "secrets", "secret").behaves(&core::Secrets),
     namespaced("", "v1", "ServiceAccount", "serviceaccounts", "serviceaccount").behaves(&core::ServiceAccounts).short(&["sa"]),
     namespaced("", "v1", "Service", "services", "service").behaves(&core::Services).short(&["svc"]).in_all().status(),

@@ -1,9 +1,8 @@
 //! Events: the one stored form and the two groups that serve it.
 
 use super::Behaviour;
-use super::reach::{fill, inner, text};
+use super::reach::text;
 use super::refusal::invalid_text;
-use super::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::{Map, Value, json};
 
@@ -11,19 +10,6 @@ use serde_json::{Map, Value, json};
 pub(super) struct Events;
 
 impl Behaviour for Events {
-    /// Nothing is defaulted; these are written even when they are empty.
-    fn default(&self, object: &mut Value) {
-        tidy(object);
-        for time in ["eventTime", "firstTimestamp", "lastTimestamp"] {
-            fill(object, time, Value::Null);
-        }
-        for component in ["reportingComponent", "reportingInstance"] {
-            fill(object, component, "");
-        }
-        inner(object, "source");
-        inner(object, "involvedObject");
-    }
-
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let (of, own) = (text(object, "/involvedObject/namespace"), text(object, "/metadata/namespace"));
         // Events about what lives in no namespace are in the default one.

@@ -19,7 +19,6 @@ mod refusal;
 mod schedule;
 mod syntax;
 pub mod table;
-mod tidy;
 
 use crate::status::FieldError;
 use metadata::NameRule;
@@ -70,10 +69,9 @@ pub struct Conversion {
 /// What the API server does for a kind beyond storing it. Objects are JSON in the served version. The server itself does metadata,
 /// generation, status separation, namespaces, and optimistic locking before and after these.
 pub trait Behaviour: Send + Sync {
-    /// Fills in defaults on create and update, as the real server's defaulting does.
-    fn default(&self, object: &mut Value) {
-        tidy::tidy(object);
-    }
+    /// Fills in defaults on create and update, as the real server's defaulting does. The object was decoded before
+    /// ([`crate::fields::schema::TypeSchema::prune`]): fields that are written even when nobody sets them are there.
+    fn default(&self, _object: &mut Value) {}
     /// Called once on create, after defaults: allocates what the server allocates (a Service's clusterIP, a Secret's stringData → data).
     fn prepare_create(&self, _object: &mut Value) {}
     /// Called on update, after defaults: carries over what the client left out and the server keeps.

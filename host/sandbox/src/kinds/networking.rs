@@ -5,7 +5,6 @@ use super::labels;
 use super::reach::{each, fill, fill_zero, inner, list, present, set, text};
 use super::refusal::{each_invalid, immutable, invalid_json, invalid_text, not_supported, required};
 use super::syntax;
-use super::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::{Value, json};
 
@@ -13,12 +12,6 @@ use serde_json::{Value, json};
 pub(super) struct Ingresses;
 
 impl Behaviour for Ingresses {
-    fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(object, "spec");
-        inner(inner(object, "status"), "loadBalancer");
-    }
-
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
         let mut errors = Vec::new();
@@ -94,7 +87,6 @@ pub(super) struct IngressClasses;
 
 impl Behaviour for IngressClasses {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         if let Some(parameters) = object.pointer_mut("/spec/parameters") {
             fill_zero(parameters, "scope", "Cluster");
         }
@@ -106,7 +98,6 @@ pub(super) struct NetworkPolicies;
 
 impl Behaviour for NetworkPolicies {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         let spec = inner(object, "spec");
         inner(spec, "podSelector");
         for direction in ["/ingress", "/egress"] {
@@ -141,7 +132,6 @@ pub(super) struct EndpointSlices;
 
 impl Behaviour for EndpointSlices {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         for port in each(object, "/ports") {
             fill(port, "name", "");
             fill_zero(port, "protocol", "TCP");

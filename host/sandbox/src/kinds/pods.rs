@@ -4,7 +4,6 @@ use super::Behaviour;
 use super::pod_spec::{self, defaults, validation};
 use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
 use super::refusal::{forbidden, required};
-use super::tidy::tidy;
 use crate::status::FieldError;
 use flotilla_api::quantity::Amount;
 use serde_json::{Value, json};
@@ -17,11 +16,10 @@ const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 impl Behaviour for Pods {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         let spec = inner(object, "spec");
         defaults::pod_only(spec);
         defaults::pod_spec(spec);
-        status(inner(object, "status"));
+        fill_zero(inner(object, "status"), "phase", "Pending");
     }
 
     fn prepare_create(&self, object: &mut Value) {
@@ -118,25 +116,6 @@ fn tolerations_change(new: &Value, old: &Value) -> Option<FieldError> {
     (!list(old, "/spec/tolerations").iter().all(is_kept)).then(|| forbidden("spec.tolerations", detail))
 }
 
-/// What is written of a pod's status even when nobody set it.
-fn status(status: &mut Value) {
-    fill_zero(status, "phase", "Pending");
-    for condition in each(status, "/conditions") {
-        fill(condition, "lastProbeTime", Value::Null);
-        fill(condition, "lastTransitionTime", Value::Null);
-    }
-    for statuses in ["/initContainerStatuses", "/containerStatuses", "/ephemeralContainerStatuses"] {
-        for container in each(status, statuses) {
-            inner(container, "state");
-            inner(container, "lastState");
-            fill(container, "ready", false);
-            fill(container, "restartCount", 0);
-            fill(container, "image", "");
-            fill(container, "imageID", "");
-        }
-    }
-}
-
 /// Priorities of the two classes that every cluster has; other classes count as none.
 fn priority(class: &str) -> i64 {
     match class {
@@ -224,7 +203,6 @@ pub(super) struct PodTemplates;
 
 impl Behaviour for PodTemplates {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         if present(object, "/template").is_some() {
             defaults::template(inner(object, "template"));
         } else {

@@ -2,9 +2,8 @@
 
 use super::Behaviour;
 use super::labels;
-use super::reach::{fill, fill_zero, inner, int, present, text};
+use super::reach::{fill, fill_zero, int, present, text};
 use super::refusal::{NEGATIVE, forbidden, immutable, invalid, invalid_printed, not_supported, required};
-use super::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -12,15 +11,6 @@ use serde_json::Value;
 pub(super) struct PodDisruptionBudgets;
 
 impl Behaviour for PodDisruptionBudgets {
-    fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(object, "spec");
-        let status = inner(object, "status");
-        for count in ["currentHealthy", "desiredHealthy", "disruptionsAllowed", "expectedPods"] {
-            fill(status, count, 0);
-        }
-    }
-
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
         let mut errors = Vec::new();
@@ -52,7 +42,6 @@ pub(super) struct PriorityClasses;
 
 impl Behaviour for PriorityClasses {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         fill(object, "value", 0);
         fill(object, "preemptionPolicy", "PreemptLowerPriority");
     }
@@ -88,7 +77,6 @@ pub(super) struct StorageClasses;
 
 impl Behaviour for StorageClasses {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         fill_zero(object, "reclaimPolicy", "Delete");
         fill_zero(object, "volumeBindingMode", "Immediate");
     }

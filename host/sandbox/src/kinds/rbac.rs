@@ -2,10 +2,9 @@
 
 use super::Behaviour;
 use super::metadata::NameRule;
-use super::reach::{each, fill, fill_zero, inner, list, text};
+use super::reach::{each, fill_zero, inner, list, text};
 use super::refusal::{each_invalid, invalid, invalid_printed, not_supported, required};
 use super::syntax;
-use super::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -15,14 +14,6 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 pub(super) struct Roles;
 
 impl Behaviour for Roles {
-    fn default(&self, object: &mut Value) {
-        let has_rules = object.get("rules").is_some_and(Value::is_array);
-        tidy(object);
-        if !has_rules {
-            fill(object, "rules", Value::Null);
-        }
-    }
-
     fn name_rule(&self) -> NameRule {
         NameRule::PathSegment
     }
@@ -71,7 +62,6 @@ pub(super) struct RoleBindings;
 
 impl Behaviour for RoleBindings {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         fill_zero(inner(object, "roleRef"), "apiGroup", RBAC);
         for subject in each(object, "/subjects") {
             if text(subject, "/kind") != "ServiceAccount" {
@@ -145,9 +135,6 @@ mod tests {
                 "rules[1].resources: Required value: resource rules must supply at least one resource",
             ]
         );
-        let mut none = json!({"kind": "ClusterRole", "metadata": {"name": "r"}});
-        Roles.default(&mut none);
-        assert_eq!(none["rules"], Value::Null);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::kinds::Behaviour;
 use crate::kinds::pod_spec::{self, defaults};
 use crate::kinds::reach::{fill, fill_zero, inner, set, text};
 use crate::kinds::refusal::{immutable, invalid, not_supported};
-use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -17,11 +16,6 @@ const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 impl Behaviour for DaemonSets {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        let status = inner(object, "status");
-        for count in ["currentNumberScheduled", "desiredNumberScheduled", "numberMisscheduled", "numberReady"] {
-            fill(status, count, 0);
-        }
         let spec = inner(object, "spec");
         fill(spec, "revisionHistoryLimit", 10);
         let strategy = inner(spec, "updateStrategy");

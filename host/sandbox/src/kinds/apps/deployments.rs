@@ -5,7 +5,6 @@ use crate::kinds::Behaviour;
 use crate::kinds::pod_spec::{self, defaults};
 use crate::kinds::reach::{fill, fill_zero, inner, int, present};
 use crate::kinds::refusal::{forbidden, immutable, invalid, not_supported};
-use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -14,8 +13,6 @@ pub(in crate::kinds) struct Deployments;
 
 impl Behaviour for Deployments {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(object, "status");
         let spec = inner(object, "spec");
         fill(spec, "replicas", 1);
         fill(spec, "revisionHistoryLimit", 10);

@@ -5,7 +5,6 @@ use crate::kinds::Behaviour;
 use crate::kinds::pod_spec::{self, defaults, validation};
 use crate::kinds::reach::{fill, inner, present};
 use crate::kinds::refusal::{immutable, required};
-use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::{Value, json};
 
@@ -14,8 +13,6 @@ pub(in crate::kinds) struct ReplicaSets;
 
 impl Behaviour for ReplicaSets {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        fill(inner(object, "status"), "replicas", 0);
         let spec = inner(object, "spec");
         fill(spec, "replicas", 1);
         defaults::template(inner(spec, "template"));
@@ -45,8 +42,6 @@ pub(in crate::kinds) struct ReplicationControllers;
 
 impl Behaviour for ReplicationControllers {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        fill(inner(object, "status"), "replicas", 0);
         let spec = inner(object, "spec");
         fill(spec, "replicas", 1);
         if spec.get("template").is_none() {

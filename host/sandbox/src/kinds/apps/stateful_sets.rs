@@ -7,7 +7,6 @@ use crate::kinds::metadata::NameRule;
 use crate::kinds::pod_spec::{self, defaults, validation};
 use crate::kinds::reach::{each, fill, fill_zero, given, inner, present, remove};
 use crate::kinds::refusal::{forbidden, invalid, negative, not_supported};
-use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -27,10 +26,6 @@ pub(in crate::kinds) struct StatefulSets;
 
 impl Behaviour for StatefulSets {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        let status = inner(object, "status");
-        fill(status, "replicas", 0);
-        fill(status, "availableReplicas", 0);
         let spec = inner(object, "spec");
         fill(spec, "replicas", 1);
         fill(spec, "revisionHistoryLimit", 10);
@@ -146,7 +141,6 @@ mod tests {
         assert_eq!(StatefulSets.validate(&set), []);
         assert_eq!(set["spec"]["updateStrategy"], json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}));
         assert_eq!(set["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"], "1Gi");
-        assert_eq!(set["status"], json!({"replicas": 0, "availableReplicas": 0}));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use crate::kinds::Behaviour;
 use crate::kinds::reach::{fill, fill_zero, given, inner, list, present, remove, set, text};
 use crate::kinds::refusal::{forbidden, invalid, not_supported, one_of, required};
-use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
 use flotilla_api::quantity::Amount;
 use serde_json::Value;
@@ -13,7 +12,6 @@ pub(in crate::kinds) struct PersistentVolumeClaims;
 
 impl Behaviour for PersistentVolumeClaims {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         claim_spec(inner(object, "spec"));
         fill_zero(inner(object, "status"), "phase", "Pending");
     }
@@ -100,7 +98,6 @@ pub(in crate::kinds) struct PersistentVolumes;
 
 impl Behaviour for PersistentVolumes {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         let spec = inner(object, "spec");
         fill_zero(spec, "persistentVolumeReclaimPolicy", "Retain");
         fill(spec, "volumeMode", "Filesystem");

@@ -4,7 +4,6 @@ use crate::kinds::Behaviour;
 use crate::kinds::reach::{entries, fill_zero, flag, inner, present, remove, set, text};
 use crate::kinds::refusal::{each_invalid, forbidden, immutable, invalid_text, required, too_long};
 use crate::kinds::syntax;
-use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -55,7 +54,6 @@ pub(in crate::kinds) struct Secrets;
 
 impl Behaviour for Secrets {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         fill_zero(object, "type", "Opaque");
         move_string_data(object);
     }

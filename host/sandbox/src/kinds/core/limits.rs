@@ -1,8 +1,7 @@
-//! LimitRanges and ResourceQuotas.
+//! LimitRanges.
 
 use crate::kinds::Behaviour;
 use crate::kinds::reach::{each, fill, inner};
-use crate::kinds::tidy::tidy;
 use serde_json::Value;
 
 /// LimitRanges: a container's default limit is the maximum, its default request the limit or the minimum.
@@ -10,7 +9,6 @@ pub(in crate::kinds) struct LimitRanges;
 
 impl Behaviour for LimitRanges {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         for item in each(object, "/spec/limits") {
             if item.get("type").is_some_and(|kind| kind == "Container") {
                 fill_from(item, "default", "max");
@@ -28,16 +26,6 @@ fn fill_from(item: &mut Value, to: &str, from: &str) {
     let target = inner(item, to);
     for (name, amount) in amounts {
         fill(target, &name, amount);
-    }
-}
-
-/// ResourceQuotas.
-pub(in crate::kinds) struct ResourceQuotas;
-
-impl Behaviour for ResourceQuotas {
-    fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(object, "status");
     }
 }
 

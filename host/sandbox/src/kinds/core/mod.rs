@@ -9,6 +9,6 @@ mod services;
 
 pub(super) use claims::{PersistentVolumeClaims, PersistentVolumes, claim_spec};
 pub(super) use config::{ConfigMaps, Secrets, ServiceAccounts};
-pub(super) use limits::{LimitRanges, ResourceQuotas};
+pub(super) use limits::LimitRanges;
 pub(super) use namespaces::{Namespaces, Nodes};
 pub(super) use services::{Endpoints, Services};

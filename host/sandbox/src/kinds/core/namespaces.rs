@@ -3,7 +3,6 @@
 use crate::kinds::Behaviour;
 use crate::kinds::metadata::NameRule;
 use crate::kinds::reach::{fill, fill_zero, inner, remove, set, text};
-use crate::kinds::tidy::tidy;
 use serde_json::{Value, json};
 
 /// Namespaces.
@@ -11,13 +10,11 @@ pub(in crate::kinds) struct Namespaces;
 
 impl Behaviour for Namespaces {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         let name = text(object, "/metadata/name").to_owned();
         if !name.is_empty() {
             let labels = inner(inner(object, "metadata"), "labels");
             set(labels, "kubernetes.io/metadata.name", name);
         }
-        inner(object, "spec");
         fill_zero(inner(object, "status"), "phase", "Active");
     }
 
@@ -54,32 +51,11 @@ impl Behaviour for Namespaces {
 /// Nodes.
 pub(in crate::kinds) struct Nodes;
 
-/// What a kubelet reports of its machine; written even when it is empty.
-const NODE_INFO: [&str; 10] = [
-    "architecture",
-    "bootID",
-    "containerRuntimeVersion",
-    "kernelVersion",
-    "kubeProxyVersion",
-    "kubeletVersion",
-    "machineID",
-    "operatingSystem",
-    "osImage",
-    "systemUUID",
-];
-
 impl Behaviour for Nodes {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(object, "spec");
         let status = inner(object, "status");
         if let Some(capacity) = status.get("capacity").cloned() {
             fill(status, "allocatable", capacity);
-        }
-        fill(inner(inner(status, "daemonEndpoints"), "kubeletEndpoint"), "Port", 0);
-        let info = inner(status, "nodeInfo");
-        for field in NODE_INFO {
-            fill(info, field, "");
         }
     }
 

@@ -4,7 +4,6 @@ use super::service_errors;
 use crate::kinds::Behaviour;
 use crate::kinds::metadata::NameRule;
 use crate::kinds::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
-use crate::kinds::tidy::tidy;
 use crate::status::FieldError;
 use serde_json::{Value, json};
 
@@ -16,8 +15,6 @@ const NODE_PORTS: (u64, u64) = (30_000, 2768);
 
 impl Behaviour for Services {
     fn default(&self, object: &mut Value) {
-        tidy(object);
-        inner(inner(object, "status"), "loadBalancer");
         let spec = inner(object, "spec");
         fill_zero(spec, "type", "ClusterIP");
         session_affinity(spec);
@@ -204,7 +201,6 @@ pub(in crate::kinds) struct Endpoints;
 
 impl Behaviour for Endpoints {
     fn default(&self, object: &mut Value) {
-        tidy(object);
         for subset in each(object, "/subsets") {
             for port in each(subset, "/ports") {
                 fill_zero(port, "protocol", "TCP");
@@ -236,7 +232,6 @@ mod tests {
         assert_eq!(service["spec"]["clusterIPs"], json!([address]));
         assert_eq!(service["spec"]["ports"], json!([{"port": 80, "targetPort": 80, "protocol": "TCP"}]));
         assert_eq!(service["spec"]["ipFamilyPolicy"], "SingleStack");
-        assert_eq!(service["status"], json!({"loadBalancer": {}}));
     }
 
     #[test]
