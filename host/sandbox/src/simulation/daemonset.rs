@@ -9,7 +9,9 @@ use super::revisions::{self, POD_LABEL, Plan};
 use super::scheduler::NodeState;
 use super::{pods, template};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, DaemonSetSpec, DaemonSetStatus};
-use k8s_openapi::api::core::v1::{Affinity, Node, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, Node, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod, PodSpec, Toleration,
+};
 use k8s_openapi::jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,11 +135,12 @@ fn replace(set: &DaemonSet, places: &[Place], plan: &Plan, now: Timestamp) -> Ve
     let spec = spec(set);
     let wanted: Vec<&Place> = places.iter().filter(|place| place.wanted).collect();
     let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
-    let max = rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).map_or(1, |max| resolve(Some(max), number(wanted.len()), true)).max(1);
+    let max =
+        rolling.and_then(|rolling| rolling.max_unavailable.as_ref()).map_or(1, |max| resolve(Some(max), number(wanted.len()), true)).max(1);
     let is_available = |pod: &Arc<Pod>| pods::is_available(pod, spec.min_ready_seconds.unwrap_or(0), now);
     let old = wanted.iter().filter_map(|place| place.pod()).filter(|pod| !plan.update.is_of(&pod.metadata));
     let (working, broken): (Vec<_>, Vec<_>) = old.partition(|pod| is_available(pod));
-    let missing = wanted.iter().filter(|place| !place.pod().is_some_and(|pod| is_available(pod))).count();
+    let missing = wanted.iter().filter(|place| !place.pod().is_some_and(is_available)).count();
     let allowed = usize::try_from(max).unwrap_or(1).saturating_sub(missing);
     broken.into_iter().chain(working.into_iter().take(allowed)).map(|pod| delete(set, pod)).collect()
 }
@@ -267,7 +270,8 @@ spec:
             fn all<K: serde::de::DeserializeOwned>(values: &[Value]) -> Vec<Arc<K>> {
                 values.iter().map(|value| Arc::new(serde_json::from_value(value.clone()).unwrap())).collect()
             }
-            let (set, pods, nodes, revisions) = (serde_json::from_value(self.set.clone()).unwrap(), all(&self.pods), all(&self.nodes), all(&self.revisions));
+            let (set, pods, nodes, revisions) =
+                (serde_json::from_value(self.set.clone()).unwrap(), all(&self.pods), all(&self.nodes), all(&self.revisions));
             let seen = Seen { set: &set, pods: &pods, nodes: &nodes, revisions: &revisions, is_taken: &|_| false };
             reconcile(seen, &mut self.names, Timestamp::UNIX_EPOCH)
         }

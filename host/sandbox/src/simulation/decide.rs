@@ -5,7 +5,7 @@ use super::kind::{DAEMON_SET, DEPLOYMENT, Key, Kind, Meta, POD, REPLICA_SET, STA
 use super::kruise::{clone_set, stateful_set};
 use super::owners::{Claimed, claim};
 use super::world::{Controller, Stage, Work, World};
-use super::{daemonset, deployment, job, kubelet, node, pods, replicaset, statefulset, volumes};
+use super::{cronjob, daemonset, deployment, job, kubelet, node, pods, replicaset, statefulset, volumes};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -25,7 +25,7 @@ impl World {
             Controller::StatefulSet => self.keep_stateful_set(work, now),
             Controller::DaemonSet => self.keep_daemon_set(work, now),
             Controller::Job => self.run_job(work, now),
-            Controller::CronJob => None,
+            Controller::CronJob => self.keep_schedule(&work.key, now),
             Controller::CloneSet => self.keep_clone_set(work, now),
             Controller::KruiseStatefulSet => self.keep_kruise_stateful_set(work, now),
         }
@@ -180,8 +180,7 @@ impl World {
         let owned = self.mirrors.revisions.owned_by(owner.uid());
         let strangers = self.mirrors.revisions.iter().filter(|revision| revision.metadata.namespace == owner.namespace);
         let prefix = format!("{}-", owner.name());
-        let taken: Vec<Key> =
-            strangers.map(|revision| Key::of(&revision.metadata)).filter(|key| key.name.starts_with(&prefix)).collect();
+        let taken: Vec<Key> = strangers.map(|revision| Key::of(&revision.metadata)).filter(|key| key.name.starts_with(&prefix)).collect();
         (owned, move |key: &Key| taken.contains(key))
     }
 
@@ -189,13 +188,19 @@ impl World {
         let Some(job) = self.mirrors.jobs.get(&work.key).cloned() else {
             let is_left = |pod: &&Arc<Pod>| {
                 let owner = pod.metadata.controller();
-                pod.metadata.namespace() == work.key.namespace && owner.is_some_and(|owner| owner.kind == "Job" && owner.name == work.key.name)
+                pod.metadata.namespace() == work.key.namespace
+                    && owner.is_some_and(|owner| owner.kind == "Job" && owner.name == work.key.name)
             };
             let left: Vec<Arc<Pod>> = self.mirrors.pods.iter().filter(is_left).cloned().collect();
             return Some(job::release(&left).into());
         };
         let pods = self.mirrors.pods.owned_by(job.metadata.uid());
         Some(job::reconcile(&job, &pods, &mut self.names, now))
+    }
+
+    fn keep_schedule(&mut self, key: &Key, now: Timestamp) -> Option<Outcome> {
+        let cron = self.mirrors.cron_jobs.get(key)?;
+        Some(cronjob::reconcile(cron, &self.mirrors.jobs.owned_by(cron.metadata.uid()), now))
     }
 
     /// The pods of a workload. Orphans are looked through only when there may be one for it.

@@ -38,7 +38,6 @@ kinds! {
     REVISION: "apps" "v1" "ControllerRevision" "controllerrevisions";
     JOB: "batch" "v1" "Job" "jobs";
     CRON_JOB: "batch" "v1" "CronJob" "cronjobs";
-    LEASE: "coordination.k8s.io" "v1" "Lease" "leases";
     CLONE_SET_V1ALPHA1: "apps.kruise.io" "v1alpha1" "CloneSet" "clonesets";
     CLONE_SET_V1BETA1: "apps.kruise.io" "v1beta1" "CloneSet" "clonesets";
     KRUISE_STATEFUL_SET: "apps.kruise.io" "v1beta1" "StatefulSet" "statefulsets";

@@ -6,6 +6,7 @@
 //! (namespaces, garbage collection, defaults) is not done here.
 
 mod action;
+mod cronjob;
 mod daemonset;
 mod decide;
 mod definitions;

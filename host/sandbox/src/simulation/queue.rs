@@ -104,11 +104,6 @@ impl<W: Clone + Eq + Hash + Ord> Queue<W> {
             self.timers.remove(&(time, work.clone()));
         }
     }
-
-    /// How many items are being worked on.
-    pub fn running(&self) -> usize {
-        self.running.len()
-    }
 }
 
 #[cfg(test)]

@@ -161,9 +161,7 @@ fn refused(request: Request) -> Option<Update> {
             let pod = world.mirrors.pods.get(&target.key).cloned();
             world.capacity.unbind(pod.as_ref(), &target.uid);
         })),
-        Request::Patch { target, .. } if target.kind == &EVENT => {
-            Some(Box::new(move |world: &mut World| world.recorder.forget(&target)))
-        }
+        Request::Patch { target, .. } if target.kind == &EVENT => Some(Box::new(move |world: &mut World| world.recorder.forget(&target))),
         _ => None,
     }
 }

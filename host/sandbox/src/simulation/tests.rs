@@ -3,11 +3,11 @@
 use super::*;
 use crate::lifecycle;
 use crate::server::{ApiServer, ServerOptions};
+use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use futures::StreamExt as _;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::await_condition;
@@ -163,7 +163,10 @@ async fn a_job_completes_and_leaves_its_pod() {
     assert!(pod.metadata.finalizers.is_none());
     jobs.delete("j", &DeleteParams::background()).await.unwrap();
     let name = pod.metadata.name.unwrap();
-    tokio::time::timeout(Duration::from_secs(20), await_condition(pods, &name, is_deleted(&pod.metadata.uid.unwrap()))).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), await_condition(pods, &name, is_deleted(&pod.metadata.uid.unwrap())))
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 mod indexes;
 
-use super::action::{Action, Outcome, Target, status_patch, to_json};
+use super::action::{Action, Outcome, Target, status_patch};
 use super::events::{About, Event};
 use super::kind::{JOB, Meta, POD};
 use super::replicaset::{number, some_number};
@@ -13,7 +13,7 @@ use super::{pods, template};
 use indexes::Indexes;
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus, UncountedTerminatedPods};
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -328,11 +328,6 @@ fn split(uids: Option<Vec<String>>, tracked: &HashMap<&str, &Arc<Pod>>) -> (Vec<
     let left: Vec<String> = all.into_iter().filter(|uid| tracked.contains_key(uid.as_str())).collect();
     let counted = total - left.len();
     (left, counted)
-}
-
-/// The JSON of a Job made by hand or by a CronJob, owned by `owner`.
-pub fn from_template(meta: ObjectMeta, spec: &JobSpec) -> Value {
-    to_json(&Job { metadata: meta, spec: Some(spec.clone()), status: None })
 }
 
 #[cfg(test)]

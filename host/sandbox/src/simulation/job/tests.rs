@@ -123,7 +123,8 @@ fn too_many_failures_end_a_job() {
     assert_eq!((member.running(), &member.job["status"]["failed"]), (1, &json!(1)));
     member.end(&["Failed"]);
     let conditions = member.job["status"]["conditions"].as_array().unwrap();
-    let text: Vec<String> = conditions.iter().map(|c| format!("{} {}", c["type"].as_str().unwrap(), c["reason"].as_str().unwrap())).collect();
+    let text: Vec<String> =
+        conditions.iter().map(|c| format!("{} {}", c["type"].as_str().unwrap(), c["reason"].as_str().unwrap())).collect();
     assert_eq!(text, ["FailureTarget BackoffLimitExceeded", "Failed BackoffLimitExceeded"]);
     assert_eq!(member.said.last().unwrap(), "BackoffLimitExceeded");
 }

@@ -159,7 +159,9 @@ impl Run<'_> {
     /// Makes pods; or deletes those that are named; or, when none is, those that are too many.
     fn scale(&self, diff: Diff, active: &[Arc<Pod>], names: &mut template::Names) -> Vec<Action> {
         if diff.create > 0 {
-            return (0..diff.create).map(|made| self.create(if made < diff.create_old { &self.plan.current } else { &self.plan.update }, names)).collect();
+            return (0..diff.create)
+                .map(|made| self.create(if made < diff.create_old { &self.plan.current } else { &self.plan.update }, names))
+                .collect();
         }
         let (doomed, others): (Vec<&Arc<Pod>>, Vec<&Arc<Pod>>) = active.iter().partition(|pod| self.is_doomed(pod));
         let victims = if doomed.is_empty() { self.choose(diff, &others) } else { doomed };

@@ -47,7 +47,9 @@ impl Cluster {
             outcome.actions.into_iter().for_each(|action| self.apply(action));
             self.most = self.most.max(self.pods.len());
             self.least = self.least.min(self.pods.iter().filter(|pod| pod["status"]["phase"] == "Running").count());
-            self.pods.iter_mut().for_each(|pod| pod["status"] = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}));
+            self.pods
+                .iter_mut()
+                .for_each(|pod| pod["status"] = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}));
         }
         panic!("never settles: {:#}", self.set);
     }
