@@ -53,13 +53,13 @@ pub enum Request {
         /// The object, with its namespace in its metadata.
         object: Value,
     },
-    /// PATCH by JSON merge patch.
+    /// PATCH by JSON merge patch, or by strategic merge patch.
     Patch {
         /// Which object.
         target: Target,
         /// Which part of it.
         part: Part,
-        /// RFC 7386.
+        /// RFC 7386, unless it goes to [`Part::Items`].
         patch: Value,
     },
     /// DELETE of exactly this incarnation.
@@ -95,6 +95,8 @@ pub enum Part {
     Main,
     /// `/status`: the status, and the metadata that may be written along with it.
     Status,
+    /// All but the status; lists are merged by their items' names (a strategic merge patch, for built-in kinds only).
+    Items,
 }
 
 /// An object that is there.
@@ -124,6 +126,11 @@ impl Action {
     /// Changes an object by a merge patch.
     pub fn patch(target: Target, patch: Value) -> Self {
         Request::Patch { target, part: Part::Main, patch }.into()
+    }
+
+    /// Changes an object by a strategic merge patch.
+    pub fn patch_items(target: Target, patch: Value) -> Self {
+        Request::Patch { target, part: Part::Items, patch }.into()
     }
 
     /// Changes an object's status by a merge patch.

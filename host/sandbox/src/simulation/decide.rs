@@ -5,7 +5,7 @@ use super::kind::{DAEMON_SET, DEPLOYMENT, Key, Kind, Meta, POD, REPLICA_SET, STA
 use super::kruise::{clone_set, stateful_set};
 use super::owners::{Claimed, claim};
 use super::world::{Controller, Stage, Work, World};
-use super::{cronjob, daemonset, deployment, job, kubelet, node, pods, replicaset, statefulset, volumes};
+use super::{cronjob, daemonset, deployment, endpoints, job, kubelet, node, pods, replicaset, statefulset, volumes};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -20,6 +20,7 @@ impl World {
             Controller::Scheduler => Some(Outcome { independent: true, ..self.capacity.schedule(now).into() }),
             Controller::Kubelet => self.run_pod(&work.key, now),
             Controller::Volumes => self.provide(&work.key),
+            Controller::Endpoints => self.name_endpoints(&work.key),
             Controller::ReplicaSet => self.replicate(work, now),
             Controller::Deployment => self.roll_out(work, now),
             Controller::StatefulSet => self.keep_stateful_set(work, now),
@@ -77,6 +78,13 @@ impl World {
             return Some(vec![gone].into());
         }
         Some(volumes::provide(self.mirrors.claims.get(key)?).into())
+    }
+
+    fn name_endpoints(&mut self, key: &Key) -> Option<Outcome> {
+        let service = self.mirrors.services.get(key)?.clone();
+        let behind = self.mirrors.pods.iter().filter(|pod| endpoints::selects(&service, &pod.metadata)).cloned();
+        let slices = self.mirrors.endpoint_slices.owned_by(service.metadata.uid());
+        Some(endpoints::reconcile(&service, &behind.collect::<Vec<_>>(), &slices, &mut self.names).into())
     }
 
     fn replicate(&mut self, work: &Work, now: Timestamp) -> Option<Outcome> {

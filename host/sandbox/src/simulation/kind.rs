@@ -30,6 +30,8 @@ kinds! {
     POD: "" "v1" "Pod" "pods";
     EVENT: "" "v1" "Event" "events";
     CLAIM: "" "v1" "PersistentVolumeClaim" "persistentvolumeclaims";
+    SERVICE: "" "v1" "Service" "services";
+    ENDPOINT_SLICE: "discovery.k8s.io" "v1" "EndpointSlice" "endpointslices";
     VOLUME: "" "v1" "PersistentVolume" "persistentvolumes";
     DEPLOYMENT: "apps" "v1" "Deployment" "deployments";
     REPLICA_SET: "apps" "v1" "ReplicaSet" "replicasets";

@@ -15,6 +15,8 @@ pub struct Mirror<K> {
     pub kind: &'static Kind,
     /// Whether decisions have to wait for the first list.
     pub is_awaited: bool,
+    /// Drops what nobody looks at: there may be many.
+    pub slim: fn(&mut K),
     objects: HashMap<Key, Arc<K>>,
     owned: HashMap<String, BTreeSet<Key>>,
     orphans: HashMap<String, BTreeSet<Key>>,
@@ -45,6 +47,7 @@ impl<K: kube::Resource + Clone> Mirror<K> {
         Self {
             kind,
             is_awaited: false,
+            slim: |_| {},
             objects: HashMap::new(),
             owned: HashMap::new(),
             orphans: HashMap::new(),
@@ -158,6 +161,7 @@ impl<K: kube::Resource + Clone> Mirror<K> {
     }
 
     fn insert(&mut self, mut object: K) -> Vec<Change<K>> {
+        (self.slim)(&mut object);
         let meta = object.meta_mut();
         meta.managed_fields = None;
         if meta.deletion_timestamp.is_none() && self.doomed.contains(meta.uid()) {

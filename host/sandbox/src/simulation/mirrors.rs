@@ -1,8 +1,8 @@
 //! The mirrors of all kinds, and the way from a kind to its mirror. A kind is added by one line of the table.
 
 use super::kind::{
-    CLAIM, CLONE_SET_V1ALPHA1, CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, KRUISE_STATEFUL_SET, Key, Kind, NODE, POD, REPLICA_SET, REVISION,
-    STATEFUL_SET,
+    CLAIM, CLONE_SET_V1ALPHA1, CRON_JOB, DAEMON_SET, DEPLOYMENT, ENDPOINT_SLICE, JOB, KRUISE_STATEFUL_SET, Key, Kind, NODE, POD,
+    REPLICA_SET, REVISION, SERVICE, STATEFUL_SET,
 };
 use super::kruise::clone_set::CloneSet;
 use super::kruise::stateful_set::KruiseStatefulSet;
@@ -10,7 +10,8 @@ use super::mirror::{Change, Mirror};
 use super::world::World;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde::de::DeserializeOwned;
 
 /// A change to what is known.
@@ -89,6 +90,8 @@ mirrors! {
     nodes: Node = NODE, World::route_node;
     pods: Pod = POD, World::route_pod;
     claims: PersistentVolumeClaim = CLAIM, World::route_claim;
+    services: Service = SERVICE, World::route_service;
+    endpoint_slices: EndpointSlice = ENDPOINT_SLICE, World::route_endpoint_slice;
     replica_sets: ReplicaSet = REPLICA_SET, World::route_replica_set;
     deployments: Deployment = DEPLOYMENT, World::route_deployment;
     stateful_sets: StatefulSet = STATEFUL_SET, World::route_stateful_set;

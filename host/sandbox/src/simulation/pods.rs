@@ -1,7 +1,7 @@
 //! What the controllers ask of a pod: is it active, ready, available, and which of several goes first. Reads only.
 
 use super::kind::Meta;
-use k8s_openapi::api::core::v1::{Pod, PodCondition, PodSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodCondition, PodSpec};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -62,6 +62,36 @@ pub fn next_available<'a>(pods: impl IntoIterator<Item = &'a Arc<Pod>>, min_read
 pub fn spec(pod: &Pod) -> &PodSpec {
     static EMPTY: std::sync::LazyLock<PodSpec> = std::sync::LazyLock::new(PodSpec::default);
     pod.spec.as_ref().unwrap_or(&EMPTY)
+}
+
+/// Keeps of a pod what the scheduler, the kubelet and the controllers look at: about a fifth.
+pub fn slim(pod: &mut Pod) {
+    if let Some(spec) = pod.spec.take() {
+        let container = |container: Container| Container {
+            name: container.name,
+            image: container.image,
+            ports: container.ports,
+            resources: container.resources,
+            restart_policy: container.restart_policy,
+            ..Container::default()
+        };
+        pod.spec = Some(PodSpec {
+            affinity: spec.affinity,
+            containers: spec.containers.into_iter().map(container).collect(),
+            host_network: spec.host_network,
+            init_containers: spec.init_containers.map(|containers| containers.into_iter().map(container).collect()),
+            node_name: spec.node_name,
+            node_selector: spec.node_selector,
+            overhead: spec.overhead,
+            priority: spec.priority,
+            resources: spec.resources,
+            restart_policy: spec.restart_policy,
+            scheduler_name: spec.scheduler_name,
+            scheduling_gates: spec.scheduling_gates,
+            tolerations: spec.tolerations,
+            ..PodSpec::default()
+        });
+    }
 }
 
 /// Sorts pods so that those to delete come first: not bound, pending, not ready, cheap to delete, sharing a node with many of

@@ -8,10 +8,19 @@ use std::time::{Duration, Instant};
 const FIRST_DELAY: Duration = Duration::from_millis(5);
 const LAST_DELAY: Duration = Duration::from_secs(60);
 
+/// Work whose turn depends on what it is: what others build on is done before them, so that they need to look less often.
+pub trait Ranked {
+    /// 0 goes first; less than [`RANKS`].
+    fn rank(&self) -> usize;
+}
+
+/// How many ranks there are.
+pub const RANKS: usize = 3;
+
 /// A queue of work items without duplicates.
 #[derive(Debug)]
 pub struct Queue<W> {
-    ready: VecDeque<W>,
+    ready: [VecDeque<W>; RANKS],
     waiting: HashSet<W>,
     running: HashSet<W>,
     timers: BTreeSet<(Instant, W)>,
@@ -22,7 +31,7 @@ pub struct Queue<W> {
 impl<W: Clone + Eq + Hash + Ord> Default for Queue<W> {
     fn default() -> Self {
         Self {
-            ready: VecDeque::new(),
+            ready: [const { VecDeque::new() }; RANKS],
             waiting: HashSet::new(),
             running: HashSet::new(),
             timers: BTreeSet::new(),
@@ -32,11 +41,11 @@ impl<W: Clone + Eq + Hash + Ord> Default for Queue<W> {
     }
 }
 
-impl<W: Clone + Eq + Hash + Ord> Queue<W> {
+impl<W: Clone + Eq + Hash + Ord + Ranked> Queue<W> {
     /// Makes an item due now; if it is being worked on, due again afterwards.
     pub fn add(&mut self, work: W) {
         if self.waiting.insert(work.clone()) && !self.running.contains(&work) {
-            self.ready.push_back(work);
+            self.ready[work.rank()].push_back(work);
         }
     }
 
@@ -69,7 +78,7 @@ impl<W: Clone + Eq + Hash + Ord> Queue<W> {
 
     /// Takes the next due item; it is being worked on until [`Queue::succeeded`] or [`Queue::failed`].
     pub fn take(&mut self) -> Option<W> {
-        let work = self.ready.pop_front()?;
+        let work = self.ready.iter_mut().find_map(VecDeque::pop_front)?;
         self.waiting.remove(&work);
         self.running.insert(work.clone());
         Some(work)
@@ -93,7 +102,7 @@ impl<W: Clone + Eq + Hash + Ord> Queue<W> {
     fn end(&mut self, work: &W) {
         self.running.remove(work);
         if self.waiting.contains(work) {
-            self.ready.push_back(work.clone());
+            self.ready[work.rank()].push_back(work.clone());
         }
     }
 
@@ -109,6 +118,19 @@ impl<W: Clone + Eq + Hash + Ord> Queue<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Ranked for &str {
+        fn rank(&self) -> usize {
+            usize::from(self.starts_with('z'))
+        }
+    }
+
+    #[test]
+    fn lower_ranks_go_first() {
+        let mut queue = Queue::default();
+        ["z", "a", "b"].into_iter().for_each(|work| queue.add(work));
+        assert_eq!([queue.take(), queue.take(), queue.take()], [Some("a"), Some("b"), Some("z")]);
+    }
 
     #[test]
     fn an_item_is_worked_on_once_at_a_time_and_again_when_it_changed_meanwhile() {

@@ -1,16 +1,19 @@
 //! Who is woken by what: for each kind, the work that a change of one object makes due. Only owners of what changed are woken, and, when
 //! an object without owner turns up, those who might adopt it.
 
-use super::kind::{CLONE_SET_V1ALPHA1, CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, KRUISE_STATEFUL_SET, Key, Meta, REPLICA_SET, STATEFUL_SET};
+use super::kind::{
+    CLONE_SET_V1ALPHA1, CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, KRUISE_STATEFUL_SET, Key, Meta, REPLICA_SET, SERVICE, STATEFUL_SET,
+};
 use super::kruise::clone_set::CloneSet;
 use super::kruise::stateful_set::KruiseStatefulSet;
 use super::mirror::Change;
 use super::owners::Matcher;
 use super::world::{Controller, Work, World};
-use super::{daemonset, deployment, pods, replicaset, statefulset, volumes};
+use super::{daemonset, deployment, endpoints, pods, replicaset, statefulset, volumes};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use std::sync::Arc;
 
@@ -26,6 +29,7 @@ fn controller_of(owner: &OwnerReference) -> Option<Controller> {
         (&STATEFUL_SET, Controller::StatefulSet),
         (&DAEMON_SET, Controller::DaemonSet),
         (&JOB, Controller::Job),
+        (&SERVICE, Controller::Endpoints),
         (&CRON_JOB, Controller::CronJob),
         (&CLONE_SET_V1ALPHA1, Controller::CloneSet),
         (&KRUISE_STATEFUL_SET, Controller::KruiseStatefulSet),
@@ -46,6 +50,7 @@ impl World {
     /// A pod came, changed or went.
     pub fn route_pod(&mut self, change: &Change<Pod>) {
         self.wake_owners(change);
+        self.wake_services(change);
         match &change.new {
             Some(pod) => {
                 if self.capacity.see_pod(pod) {
@@ -61,6 +66,15 @@ impl World {
             let works = self.adopters_of_pod(meta);
             self.wake_adopters(works);
         }
+    }
+
+    /// Wakes the Services that select the pod, before or after the change.
+    fn wake_services(&mut self, change: &Change<Pod>) {
+        let selects = |service: &&Arc<Service>| {
+            [&change.old, &change.new].into_iter().flatten().any(|pod| endpoints::selects(service, &pod.metadata))
+        };
+        let keys: Vec<Key> = self.mirrors.services.iter().filter(selects).map(|service| Key::of(&service.metadata)).collect();
+        keys.into_iter().for_each(|key| self.add(Controller::Endpoints, key));
     }
 
     fn forget_pod(&mut self, change: &Change<Pod>) {
@@ -111,6 +125,16 @@ impl World {
             (None, Some(old)) => self.add(Controller::Volumes, volumes::key_of_volume(old.metadata.uid())),
             (None, None) => {}
         }
+    }
+
+    /// A Service came, changed or went.
+    pub fn route_service(&mut self, change: &Change<Service>) {
+        self.route_workload(Controller::Endpoints, change);
+    }
+
+    /// An EndpointSlice came, changed or went.
+    pub fn route_endpoint_slice(&mut self, change: &Change<EndpointSlice>) {
+        self.wake_owners(change);
     }
 
     /// A ReplicaSet came, changed or went.

@@ -110,7 +110,8 @@ fn http(request: &Request, manager: &str) -> Result<http::Request<Vec<u8>>, http
         }
         Request::Patch { target, part, patch } => {
             let subresource = if *part == Part::Status { "/status" } else { "" };
-            ("PATCH", path(target) + subresource, "application/merge-patch+json", patch.to_string())
+            let style = if *part == Part::Items { "application/strategic-merge-patch+json" } else { "application/merge-patch+json" };
+            ("PATCH", path(target) + subresource, style, patch.to_string())
         }
         Request::Delete { target, grace } => ("DELETE", path(target), "application/json", delete_options(target, *grace).to_string()),
         Request::Bind { target, node } => ("POST", path(target) + "/binding", "application/json", binding(target, node).to_string()),

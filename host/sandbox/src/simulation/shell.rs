@@ -16,7 +16,8 @@ use futures::future::{AbortHandle, BoxFuture, FutureExt as _};
 use futures::stream::{self, BoxStream, FuturesUnordered, SelectAll, Stream, StreamExt as _};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -92,6 +93,8 @@ impl Shell {
         self.watch::<Node>(&[C::Nodes, C::Scheduler, C::Kubelet, C::DaemonSet]);
         self.watch::<Pod>(&C::ALL);
         self.watch::<PersistentVolumeClaim>(&[C::Volumes, C::StatefulSet, C::KruiseStatefulSet]);
+        self.watch::<Service>(&[C::Endpoints]);
+        self.watch::<EndpointSlice>(&[C::Endpoints]);
         self.watch::<ReplicaSet>(&[C::ReplicaSet, C::Deployment]);
         self.watch::<Deployment>(&[C::Deployment]);
         self.watch::<StatefulSet>(&[C::StatefulSet]);

@@ -6,7 +6,8 @@ use crate::server::{ApiServer, ServerOptions};
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Event, Namespace, PersistentVolume, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -101,6 +102,20 @@ async fn a_deployment_becomes_available_scales_and_goes() {
     until(&deployments, "web", is_rolled_out).await;
     let pod = pods.list(&ListParams::default()).await.unwrap().items.remove(0);
     assert_eq!(pod.spec.unwrap().containers[0].image.as_deref(), Some("nginx:2"));
+
+    let services: Api<Service> = member.api();
+    let svc = "{apiVersion: v1, kind: Service, metadata: {name: svc}, spec: {selector: {app: web}, ports: [{port: 80}]}}";
+    services.create(&PostParams::default(), &sample::yaml(svc)).await.unwrap();
+    let slices: Api<EndpointSlice> = member.api();
+    let mut seen = kube::runtime::watcher(slices, kube::runtime::watcher::Config::default()).boxed();
+    let slice = loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), seen.next()).await.unwrap().unwrap().unwrap();
+        if let kube::runtime::watcher::Event::Apply(slice) | kube::runtime::watcher::Event::InitApply(slice) = event {
+            break slice;
+        }
+    };
+    let target = slice.endpoints[0].target_ref.as_ref().unwrap();
+    assert_eq!((slice.endpoints.len(), &target.name), (1, &pod.metadata.name));
 
     deployments.delete("web", &DeleteParams::default()).await.unwrap();
     await_condition(pods, pod.metadata.name.as_deref().unwrap(), is_deleted(pod.metadata.uid.as_deref().unwrap())).await.unwrap();

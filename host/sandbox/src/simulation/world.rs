@@ -6,7 +6,7 @@ use super::definitions::FOLLOWED;
 use super::events::Recorder;
 use super::kind::{Key, Kind};
 use super::mirrors::{Kept, Mirrors};
-use super::queue::Queue;
+use super::queue::{Queue, Ranked};
 use super::scheduler::Capacity;
 use super::template::Names;
 use k8s_openapi::jiff::Timestamp;
@@ -24,6 +24,8 @@ pub enum Controller {
     Kubelet,
     /// Gives claims their volumes.
     Volumes,
+    /// Names the pods behind Services.
+    Endpoints,
     /// Keeps ReplicaSets at their replicas.
     ReplicaSet,
     /// Rolls out Deployments.
@@ -44,11 +46,12 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Nodes,
         Self::Scheduler,
         Self::Kubelet,
         Self::Volumes,
+        Self::Endpoints,
         Self::ReplicaSet,
         Self::Deployment,
         Self::StatefulSet,
@@ -77,6 +80,17 @@ pub struct Work {
     pub controller: Controller,
     /// Which object; empty for a controller that looks at all of them at once.
     pub key: Key,
+}
+
+impl Ranked for Work {
+    /// Pods before those that count them, and those before what counts them.
+    fn rank(&self) -> usize {
+        match self.controller {
+            Controller::Nodes | Controller::Scheduler | Controller::Kubelet | Controller::Volumes => 0,
+            Controller::Deployment | Controller::CronJob | Controller::Endpoints => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// The state of one member's simulation.
@@ -124,9 +138,11 @@ pub enum Stage {
 impl World {
     /// Nothing seen yet. `seed` makes the random names.
     pub fn new(options: MemberOptions, seed: u64) -> Self {
+        let mut mirrors = Mirrors::default();
+        mirrors.pods.slim = super::pods::slim;
         Self {
             options,
-            mirrors: Mirrors::default(),
+            mirrors,
             queue: Queue::default(),
             recorder: Recorder::default(),
             capacity: Capacity::default(),

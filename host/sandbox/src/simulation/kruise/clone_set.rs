@@ -1,6 +1,6 @@
 //! CloneSets: pods without order, replaced by deletion or in place. Decides only.
 
-use super::super::action::{Action, Outcome, Target, status_patch, to_json};
+use super::super::action::{Action, Outcome, Target, status_patch};
 use super::super::events::{About, Event, seconds};
 use super::super::kind::{Key, Kind, Meta, POD};
 use super::super::replicaset::{number, some_number};
@@ -217,7 +217,7 @@ impl Run<'_> {
             && let Some(patch) = self.in_place(pod)
         {
             let message = format!("successfully update pod {name} in-place(revision {revision})");
-            return Action::patch(target, patch).saying(self.event(false, "SuccessfulUpdatePodInPlace", message));
+            return Action::patch_items(target, patch).saying(self.event(false, "SuccessfulUpdatePodInPlace", message));
         }
         let message = format!("successfully patch pod {name} specified-delete for update(revision {revision})");
         let patch = json!({"metadata": {"labels": {DELETE: "true"}}});
@@ -237,13 +237,9 @@ impl Run<'_> {
         if changed != *new {
             return None;
         }
-        let mut containers = pods::spec(pod).containers.clone();
-        for container in &mut containers {
-            if let Some(other) = images.iter().find(|other| other.name == container.name) {
-                container.image.clone_from(&other.image);
-            }
-        }
-        Some(json!({"metadata": {"labels": {POD_LABEL: self.plan.update.name}}, "spec": {"containers": to_json(&containers)}}))
+        let of_pod = pods::spec(pod).containers.iter().filter_map(|own| images.iter().find(|other| other.name == own.name));
+        let containers: Vec<Value> = of_pod.map(|container| json!({"name": container.name, "image": container.image})).collect();
+        Some(json!({"metadata": {"labels": {POD_LABEL: self.plan.update.name}}, "spec": {"containers": containers}}))
     }
 
     fn create(&self, revision: &Revision, names: &mut template::Names) -> Action {
