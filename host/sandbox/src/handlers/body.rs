@@ -1,5 +1,6 @@
 //! Reads what a client sent: JSON, YAML or the protobuf of kubectl's typed commands; and complains about fields that nobody knows.
 
+use crate::fields::patch::json_type;
 use crate::fields::schema::{cannot_be_handled, duplicate_fields, strict_error, strict_problems};
 use crate::protobuf;
 use crate::registry::ResourceType;
@@ -58,17 +59,25 @@ pub fn yaml(body: &[u8]) -> Result<Value, ApiError> {
 
 /// Reads the object of a create or update, in the version of the request.
 pub fn object(call: &mut Call) -> Result<Value, ApiError> {
-    let mut object = value(call)?;
     let of = call.of.clone();
-    if !object.is_object() {
-        let kind = &of.kind;
-        return Err(ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): not a JSON object")));
-    }
-    check_kind(&of, &mut object)?;
     let refuse = |problem: &str| cannot_be_handled(&of.api_version(), &of.kind, problem);
+    let mut object = shaped(value(call)?).map_err(|problem| refuse(&problem))?;
+    check_kind(&of, &mut object)?;
     let unknown = decoded(&of, &mut object, refuse)?;
     complain(call, &unknown, refuse)?;
     Ok(object)
+}
+
+/// What every object must be before anything is written into it: an object, with metadata that is one or absent.
+pub fn shaped(mut value: Value) -> Result<Value, String> {
+    let refuse = |what: &str, found: &Value| format!("json: cannot unmarshal {} into {what}", json_type(found));
+    let Some(fields) = value.as_object_mut() else { return Err(refuse("Go value of type an object", &value)) };
+    match fields.get("metadata") {
+        None | Some(Value::Object(_)) => {}
+        Some(Value::Null) => drop(fields.remove("metadata")),
+        Some(found) => return Err(refuse("Go struct field .metadata of type v1.ObjectMeta", found)),
+    }
+    Ok(value)
 }
 
 /// The object must be of the type that the path names; where it does not say, it is.

@@ -180,14 +180,15 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
 /// The patched object must still be of its type, and know its fields. `shown` is what a refusal quotes instead of the result.
 fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Value, ApiError> {
     let of = call.of.clone();
-    new["apiVersion"] = of.api_version().into();
-    new["kind"] = of.kind.as_str().into();
-    check_name(call, &mut new)?;
     let result = new.clone();
     let refuse = |problem: &str| {
         let shown = shown.map_or_else(|| patches::shown_result(&result), patches::shown_patch);
         patches::undecodable(&shown, problem)
     };
+    new = body::shaped(new).map_err(|problem| refuse(&problem))?;
+    new["apiVersion"] = of.api_version().into();
+    new["kind"] = of.kind.as_str().into();
+    check_name(call, &mut new)?;
     let unknown = body::decoded(&of, &mut new, refuse)?;
     body::complain(call, &unknown, refuse)?;
     Ok(new)
@@ -202,7 +203,7 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
         let error = FieldError { reason: FieldReason::Required, field: "fieldManager".into(), value: String::new(), detail };
         return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
     }
-    let mut wanted = body::yaml(&call.body)?;
+    let mut wanted = body::shaped(body::yaml(&call.body)?).map_err(ApiError::bad_request)?;
     check_name(call, &mut wanted)?;
     check_namespace(call, &wanted)?;
     let (now, api_version) = (server.now(), of.api_version());

@@ -111,7 +111,10 @@ fn log(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
 /// A token that nothing checks but that reads like one.
 fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let account = found(server, call)?;
-    let mut request = body::value(call)?;
+    let mut request = body::shaped(body::value(call)?).map_err(ApiError::bad_request)?;
+    if !request["spec"].is_object() {
+        request["spec"] = json!({});
+    }
     let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
     let namespace = call.target.namespace.as_deref().unwrap_or("");
     let (issuer, now) = ("https://kubernetes.default.svc.cluster.local", server.unix_now());

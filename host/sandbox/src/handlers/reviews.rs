@@ -1,5 +1,6 @@
 //! Reviews: questions that are posted, answered and not stored. Everyone may do everything, and everyone is the administrator.
 
+use super::body;
 use crate::request::User;
 use crate::server::ApiServer;
 use crate::status::ApiError;
@@ -23,11 +24,12 @@ pub fn of_group(group: &str) -> &'static [(&'static str, &'static str, &'static 
 }
 
 /// Answers a posted review; `None` for a path that is not one.
-pub fn answer(server: &ApiServer, group: &str, plural: &str, mut review: Value, user: &User) -> Option<Result<Value, ApiError>> {
+pub fn answer(server: &ApiServer, group: &str, plural: &str, review: Value, user: &User) -> Option<Result<Value, ApiError>> {
     let (_, _, kind, _) = of_group(group).iter().find(|(name, ..)| *name == plural)?;
-    if !review.is_object() {
-        return Some(Err(ApiError::bad_request(format!("the object provided is unrecognized (must be of type {kind})"))));
-    }
+    let mut review = match body::shaped(review) {
+        Ok(review) => review,
+        Err(problem) => return Some(Err(ApiError::bad_request(problem))),
+    };
     review["kind"] = (*kind).into();
     review["apiVersion"] = format!("{group}/v1").into();
     let me = json!({"username": user.name, "groups": user.groups});
