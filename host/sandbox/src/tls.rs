@@ -25,6 +25,9 @@ use tokio_rustls::TlsAcceptor;
 /// How long a client may take for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// Requests at once on one connection: a controller has a watch for each type it knows.
+const STREAMS: u32 = 1000;
+
 /// A certificate authority that lives as long as the process.
 #[derive(Debug)]
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -107,7 +110,8 @@ async fn connection(server: ApiServer, stream: TcpStream, acceptor: TlsAcceptor,
     // Small writes of a watch should leave at once; a socket that cannot do that works too.
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http2().max_concurrent_streams(STREAMS);
     let serving = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::select! {
         // Clients break connections as they please.

@@ -61,9 +61,9 @@ fn created(server: &ApiServer, call: &mut Call, object: Value, ownership: Owners
         return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
     }
     let object = kept(call, object);
-    let mut warnings = std::mem::take(&mut call.warnings);
+    let mut warnings = Vec::new();
     let entry = writes::create(server, &write(call, ownership), object, &mut warnings);
-    call.warnings = warnings;
+    call.warnings.append(&mut warnings);
     shown(server, call, 201, &*entry?)
 }
 
@@ -122,22 +122,18 @@ fn changed(
     change: impl Fn(&mut Call, &Value) -> Result<Value, ApiError>,
 ) -> Result<Response, ApiError> {
     let of = call.of.clone();
+    let warned = call.warnings.len();
     for _ in 0..ATTEMPTS {
+        // What an attempt that came to nothing warned of is said again by the next.
+        call.warnings.truncate(warned);
         let old = found(server, call)?;
-        let mut warnings = std::mem::take(&mut call.warnings);
-        let new = change(call, &represent::served(&of, &old));
-        warnings.append(&mut call.warnings);
-        let updated = new.and_then(|new| writes::update(server, &write(call, ownership), &old, kept(call, new), &mut warnings));
-        match updated {
-            Ok(Updated::Moved) => {}
-            Ok(Updated::Written(entry) | Updated::Removed(entry)) => {
-                call.warnings = warnings;
-                return shown(server, call, 200, &entry);
-            }
-            Err(error) => {
-                call.warnings = warnings;
-                return Err(error);
-            }
+        let new = kept(call, change(call, &represent::served(&of, &old))?);
+        let mut warnings = Vec::new();
+        let updated = writes::update(server, &write(call, ownership), &old, new, &mut warnings);
+        call.warnings.append(&mut warnings);
+        match updated? {
+            Updated::Moved => {}
+            Updated::Written(entry) | Updated::Removed(entry) => return shown(server, call, 200, &entry),
         }
     }
     Err(ApiError::modified(&of.group, &of.plural, call.name()))
