@@ -127,7 +127,8 @@ fn changed(
         // What an attempt that came to nothing warned of is said again by the next.
         call.warnings.truncate(warned);
         let old = found(server, call)?;
-        let new = kept(call, change(call, &represent::served(&of, &old))?);
+        let new = change(call, &represent::served(&of, &old))?;
+        let new = kept(call, new);
         let mut warnings = Vec::new();
         let updated = writes::update(server, &write(call, ownership), &old, new, &mut warnings);
         call.warnings.append(&mut warnings);
