@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// The type whose `status` the creator sets: nodes report themselves.
 const STATUS_ON_CREATE: &str = "nodes";
 
+/// Subresources of pods that change what is fixed otherwise.
+const CHANGE_FIXED_FIELDS: [&str; 3] = ["binding", "ephemeralcontainers", "resize"];
+
 /// Which fields a writer owns is known from the write itself, or was decided by server-side apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
@@ -328,7 +331,9 @@ fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
 fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = metadata::validate_update(new, old);
     errors.extend(write.validate(new));
-    errors.extend(write.of.behaviour.map(|behaviour| behaviour.validate_update(new, old)).unwrap_or_default());
+    if !CHANGE_FIXED_FIELDS.contains(&write.subresource) {
+        errors.extend(write.of.behaviour.map(|behaviour| behaviour.validate_update(new, old)).unwrap_or_default());
+    }
     if is_definition(write.of) {
         errors.extend(definitions::validate_update(new, old));
     }

@@ -84,7 +84,8 @@ pub trait Behaviour: Send + Sync {
     fn validate(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
     }
-    /// Field errors of a change (immutable fields), beyond those of [`Behaviour::validate`].
+    /// Field errors of a change (immutable fields), beyond those of [`Behaviour::validate`]. Not asked about changes through a pod's
+    /// `/binding`, `/ephemeralcontainers` and `/resize`, which are there to change what is fixed otherwise.
     fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
         Vec::new()
     }

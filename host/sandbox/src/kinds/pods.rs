@@ -91,10 +91,7 @@ fn fixed(new: &Value, old: &Value) -> Value {
         }
     }
     let was_negative = old.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64).is_some_and(|seconds| seconds < 0);
-    // Schedulers put pods on nodes through `/binding`, debuggers add containers through `/ephemeralcontainers`: both come here too.
-    let is_unscheduled = text(old, "/spec/nodeName").is_empty();
-    let mut mutable = vec!["activeDeadlineSeconds", "tolerations", "schedulingGates", "ephemeralContainers"];
-    mutable.extend(is_unscheduled.then_some("nodeName"));
+    let mut mutable = vec!["activeDeadlineSeconds", "tolerations", "schedulingGates"];
     if was_negative && new["spec"]["terminationGracePeriodSeconds"] == 1 {
         mutable.push("terminationGracePeriodSeconds");
     }
