@@ -21,16 +21,20 @@ use std::time::Duration;
 
 /// Called when a binding, its template, an override policy or one of its Works changes.
 pub async fn reconcile(context: Arc<Context>, key: BindingKey) -> Result<Next, Error> {
-    match key.kind {
+    let result = match key.kind {
         Own::ClusterResourceBinding => reconcile_in::<ClusterResourceBinding>(&context, &key).await,
         _ => reconcile_in::<ResourceBinding>(&context, &key).await,
-    }
+    };
+    // Only now: what was decided is written together with what comes of it.
+    context.queues.settle_binding_status(key);
+    result
 }
 
 async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result<Next, Error> {
     // 1. Read everything that the decision needs.
     let Some(cached) = context.control.own(key.kind).get(&key.key)? else {
         context.decided.forget(key);
+        context.awaited.forget(key);
         return Ok(Next::Wait);
     };
     let object = cached.parse();
@@ -104,7 +108,8 @@ async fn write_work(context: &Context, desired: Work, existing: Option<&Work>) -
         Write::Update(work) => {
             let (new, old) = (object_of(&work), object_of(existing.expect("only what is there is updated")));
             let mut patch = crate::merge::difference(&old, &new);
-            patch["metadata"]["resourceVersion"] = old.resource_version().into();
+            // Its status has another writer: a status that is written meanwhile is in nobody's way.
+            patch["metadata"]["uid"] = old.uid().into();
             context.control.api.patch(&resource, &ObjectKey::of(&new), &patch).await
         }
     };

@@ -13,13 +13,16 @@ use crate::watch::Own;
 use flotilla_api::interpretation::HookError;
 use flotilla_api::labels::CONDITION_INTERPRETED;
 use flotilla_api::object::{GroupVersionKind, Object};
-use flotilla_api::work::{ClusterResourceBinding, ResourceBinding, ResourceBindingStatus};
+use flotilla_api::work::{ClusterResourceBinding, ResourceBinding, ResourceBindingStatus, Work};
 use flotilla_core::binding::Binding;
 use flotilla_core::conditions::{self, Finding};
 use flotilla_core::{collect, render};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Called when the changes of a binding's Works have settled, or something was decided about it.
 pub async fn reconcile(context: Arc<Context>, key: BindingKey) -> Result<Next, Error> {
@@ -38,6 +41,9 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         return Ok(Next::Wait);
     }
     let works = works_of(context, binding.id())?;
+    if let Some(rest) = patience(context, key, has_reported(&binding, &works)) {
+        return Ok(Next::After(rest));
+    }
     let resource = binding.spec().resource.clone();
     let template_key = ObjectKey::new(resource.namespace.as_deref(), &resource.name);
     let gvk = GroupVersionKind::new(&resource.api_version, &resource.kind);
@@ -71,10 +77,29 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
     }
 }
 
+/// Whether every cluster has said what came of its Work as it is now.
+fn has_reported<B: Binding>(binding: &B, works: &[Work]) -> bool {
+    let reported: BTreeSet<&str> = works.iter().filter(|work| collect::member::has_reported(work)).filter_map(render::cluster_of).collect();
+    render::expected_clusters(binding.spec()).is_subset(&reported)
+}
+
+/// How much longer to wait for clusters that have said nothing yet, so that one write tells of all of them. Waits once: from then on
+/// every piece of news is written, until all of them have spoken.
+fn patience(context: &Context, key: &BindingKey, is_complete: bool) -> Option<Duration> {
+    if is_complete {
+        context.awaited.forget(key);
+        return None;
+    }
+    let since = context.awaited.get(key).unwrap_or_else(Instant::now);
+    context.awaited.set(key.clone(), since);
+    let rest = context.queues.windows.first_reports.saturating_sub(since.elapsed());
+    (!rest.is_zero()).then_some(rest)
+}
+
 /// The status that the binding should have; `None` when it has it.
 fn binding_status<B: Binding>(
     binding: &mut B,
-    works: &[flotilla_api::work::Work],
+    works: &[Work],
     decided: Option<&Decided>,
     aggregation: Option<&HookError>,
 ) -> Option<ResourceBindingStatus> {

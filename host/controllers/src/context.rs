@@ -30,8 +30,12 @@ pub struct Context {
     pub events: Events,
     /// What the last execution of each Work came to, by Work.
     pub executed: Outcomes<crate::cluster_api::ObjectKey, crate::execution::Executed>,
+    /// What was written to members, or found there, and what they made of it: by Work, one for each manifest.
+    pub agreed: Outcomes<crate::cluster_api::ObjectKey, Vec<Option<flotilla_core::apply::Agreed>>>,
     /// What the last decision about each template came to, by binding.
     pub decided: Outcomes<crate::queues::BindingKey, crate::detector::Decided>,
+    /// Since when the first reports of a binding's Works are waited for.
+    pub awaited: Outcomes<crate::queues::BindingKey, tokio::time::Instant>,
     /// Settings.
     pub options: Options,
 }

@@ -190,7 +190,7 @@ async fn write_binding<B: Binding>(context: &Context, key: &BindingKey, existing
     typed(&written)
 }
 
-/// Remembers the decision for the binding's status, which is written with what the clusters report.
+/// Remembers the decision for the binding's status, which is written when its Works are, with what the clusters report.
 fn note<B: Binding>(context: &Context, key: &BindingKey, binding: &B, bound: &Bound<'_, B>) {
     let decided = match &bound.decision {
         Ok(decision) => match record::status(binding, decision, &Time(now())) {
@@ -199,9 +199,7 @@ fn note<B: Binding>(context: &Context, key: &BindingKey, binding: &B, bound: &Bo
         },
         Err(_) => Decided::default(),
     };
-    if context.decided.set(key.clone(), decided) {
-        context.queues.settle_binding_status(key.clone());
-    }
+    context.decided.set(key.clone(), decided);
 }
 
 /// A hook gave no answer: the binding stays as it is and says why; where there is none yet, the template's Events do.

@@ -11,7 +11,9 @@ use flotilla_api::cluster::Cluster;
 use flotilla_api::object::Object;
 use flotilla_api::work::Work;
 use flotilla_api::{labels, names};
-use flotilla_core::apply::{self, Apply, Removal};
+use flotilla_core::apply::{self, Agreed, Apply, Known, Removal};
+use flotilla_core::collect;
+use flotilla_core::render::prune::prune;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +25,16 @@ const FILL_WAIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq)]
 pub enum Executed {
     /// All objects are in the member as they should be.
-    Applied,
+    Applied {
+        /// Generation of the Work.
+        generation: Option<i64>,
+    },
     /// Dispatching is suspended: the member is left as it is.
     Suspended,
     /// Some objects are not.
     Failed {
+        /// Generation of the Work.
+        generation: Option<i64>,
         /// One line for the condition.
         message: String,
     },
@@ -37,7 +44,7 @@ pub enum Executed {
 pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Error> {
     // 1. Read: the Work, the cluster, the connection.
     let Some(cached) = context.control.own(Own::Work).get(&key)? else {
-        context.executed.forget(&key);
+        forget(&context, &key);
         return Ok(Next::Wait);
     };
     let object = cached.parse();
@@ -52,37 +59,40 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     }
     let member = reachable_member(&context, name)?;
     // 2. Decide and write, manifest by manifest.
-    let mut failures = Vec::new();
-    for manifest in work.spec.manifests() {
-        if let Err(failure) = apply_manifest(&context, &member, manifest).await {
-            failures.push(failure);
-        }
+    let known = context.agreed.get(&key).unwrap_or_default();
+    let is_applied = collect::member::is_applied(&work);
+    let (mut agreed, mut failures) = (Vec::new(), Vec::new());
+    for (position, manifest) in work.spec.manifests().iter().enumerate() {
+        let known = match known.get(position) {
+            Some(Some(agreed)) => Known::Agreed(*agreed),
+            _ if is_applied => Known::AppliedBefore,
+            _ => Known::Nothing,
+        };
+        let applied = apply_manifest(&context, &member, manifest, known).await;
+        agreed.push(applied.as_ref().ok().copied());
+        failures.extend(applied.err());
     }
+    context.agreed.set(key.clone(), agreed);
     // 3. Say what came of it.
-    let total = work.spec.manifests().len();
+    let (total, generation) = (work.spec.manifests().len(), work.metadata.generation);
     if failures.is_empty() {
-        settle(&context, &key, Executed::Applied);
+        settle(&context, &key, Executed::Applied { generation });
         return Ok(Next::Wait);
     }
-    let texts: Vec<&str> = failures.iter().map(|failure| failure.message.as_str()).collect();
-    let message = format!("Failed to apply all manifests ({}/{total}): {}", total - failures.len(), texts.join("; "));
-    settle(&context, &key, Executed::Failed { message: message.clone() });
-    if failures.iter().all(|failure| !failure.is_worth_retrying) {
-        return Ok(Next::Wait);
-    }
+    let message = format!("Failed to apply all manifests ({}/{total}): {}", total - failures.len(), failures.join("; "));
+    settle(&context, &key, Executed::Failed { generation, message: message.clone() });
     Err(Error::Waiting(message))
-}
-
-struct ManifestFailure {
-    message: String,
-    /// Whether time alone may mend it.
-    is_worth_retrying: bool,
 }
 
 fn settle(context: &Context, key: &ObjectKey, executed: Executed) {
     if context.executed.set(key.clone(), executed) {
         context.queues.settle_work_status(key.clone());
     }
+}
+
+fn forget(context: &Context, key: &ObjectKey) {
+    context.executed.forget(key);
+    context.agreed.forget(key);
 }
 
 /// The member, if its Cluster object says that it is ready. Otherwise the Work waits: the cluster's change brings it back.
@@ -98,23 +108,51 @@ fn reachable_member(context: &Context, name: &str) -> Result<Arc<Member>, Error>
     context.members.get(name).ok_or_else(|| Error::Waiting(format!("Cluster {name} is not connected yet")))
 }
 
-async fn apply_manifest(context: &Context, member: &Member, manifest: &Object) -> Result<(), ManifestFailure> {
-    let failed = |message: String, is_worth_retrying| ManifestFailure { message, is_worth_retrying };
-    let object = manifest.display();
+/// Brings one manifest to the member; returns what to remember of it, or one line for the condition.
+async fn apply_manifest(context: &Context, member: &Member, manifest: &Object, known: Known) -> Result<Agreed, String> {
+    let what = |why: &dyn std::fmt::Display| format!("{}: {why}", manifest.display());
     let gvk = manifest.gvk();
-    let served = member.served().ok_or_else(|| failed(format!("{object}: what the cluster serves is not known yet"), true))?;
-    let resource = served.resource(&gvk).ok_or_else(|| failed(format!("{object}: the cluster does not serve {gvk}"), true))?;
+    let served = member.served().ok_or_else(|| what(&"what the cluster serves is not known yet"))?;
+    let resource = served.resource(&gvk).ok_or_else(|| what(&format!("the cluster does not serve {gvk}")))?;
     let key = ObjectKey::of(manifest);
-    let observed = observed(member, resource, &key).await.map_err(|why| failed(format!("{object}: {why}"), true))?;
-    let decision = apply::apply(manifest, observed.as_ref(), &*context.interpreter);
-    let written = match decision {
-        Ok(Apply::Unchanged) => return Ok(()),
-        Ok(Apply::Create) => create(context, member, resource, manifest).await?,
-        Ok(Apply::Update(body)) => member.api.replace(resource, &body).await.map_err(|error| refusal(&object, &error))?,
-        Err(refused) => return Err(failed(refused.to_string(), false)),
+    let mut observed = observed(member, resource, &key).await.map_err(|why| what(&why))?;
+    let decide = |observed: Option<&Object>| apply::apply(manifest, observed, known, &*context.interpreter).map_err(|refused| refused.to_string());
+    let mut decision = decide(observed.as_ref())?;
+    if decision == Apply::Create {
+        match member.api.create(resource, manifest).await {
+            Ok(created) => return Ok(enter(member, resource, manifest, &created)),
+            Err(error) if !error.is_already_exists() => return Err(what(&error)),
+            // It is there, and not watched: decide again on what it really is.
+            Err(_) => observed = member.api.get(resource, &key).await.map_err(|error| what(&error))?,
+        }
+        decision = decide(observed.as_ref())?;
+    }
+    match (decision, &observed) {
+        (Apply::Unchanged(agreed), _) => Ok(agreed),
+        (Apply::Update(body), Some(observed)) => {
+            let written = replace(member, resource, observed, &body).await.map_err(|error| what(&error))?;
+            Ok(enter(member, resource, &body, &written))
+        }
+        (Apply::Create | Apply::Update(_), _) => Err(what(&"it came and went")),
+    }
+}
+
+/// Enters what was written into the cache; returns what to remember of it.
+fn enter(member: &Member, resource: &Resource, body: &Object, written: &Object) -> Agreed {
+    member.store(resource).observe(written);
+    Agreed::new(body, written)
+}
+
+/// Makes `body` of `observed`, by what differs: what others change meanwhile, a status for instance, is in nobody's way.
+async fn replace(member: &Member, resource: &Resource, observed: &Object, body: &Object) -> Result<Object, ApiError> {
+    let pruned = |object: &Object| {
+        let mut value = object.0.clone();
+        prune(&mut value);
+        value
     };
-    member.store(resource).observe(&written);
-    Ok(())
+    let mut patch = crate::merge::difference(&pruned(observed), &pruned(body));
+    patch["metadata"]["uid"] = observed.uid().into();
+    member.api.patch(resource, &ObjectKey::of(observed), &patch).await
 }
 
 /// The member's object. Only managed ones are watched: one that is not is seen when its creation is refused.
@@ -123,29 +161,6 @@ async fn observed(member: &Member, resource: &Resource, key: &ObjectKey) -> Resu
     let _ = tokio::time::timeout(FILL_WAIT, store.wait_synced()).await;
     let cached = store.get(key).map_err(|error| error.to_string())?;
     Ok(cached.map(|cached| cached.parse()))
-}
-
-/// Creates; if an object of that name is there that is not watched, decides again on what it really is.
-async fn create(context: &Context, member: &Member, resource: &Resource, manifest: &Object) -> Result<Object, ManifestFailure> {
-    let object = manifest.display();
-    match member.api.create(resource, manifest).await {
-        Ok(created) => Ok(created),
-        Err(error) if error.is_already_exists() => {
-            let key = ObjectKey::of(manifest);
-            let live = member.api.get(resource, &key).await.map_err(|error| refusal(&object, &error))?;
-            let live = live.ok_or_else(|| ManifestFailure { message: format!("{object}: it came and went"), is_worth_retrying: true })?;
-            match apply::apply(manifest, Some(&live), &*context.interpreter) {
-                Ok(Apply::Update(body)) => member.api.replace(resource, &body).await.map_err(|error| refusal(&object, &error)),
-                Ok(_) => Ok(live),
-                Err(refused) => Err(ManifestFailure { message: refused.to_string(), is_worth_retrying: true }),
-            }
-        }
-        Err(error) => Err(refusal(&object, &error)),
-    }
-}
-
-fn refusal(object: &str, error: &ApiError) -> ManifestFailure {
-    ManifestFailure { message: format!("{object}: {error}"), is_worth_retrying: true }
 }
 
 /// Removes what the Work stands for, then lets the Work go.
@@ -175,7 +190,7 @@ async fn remove(context: &Context, key: &ObjectKey, object: &Object, work: &Work
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(writing(format!("Work {key}"))(error)),
     }
-    context.executed.forget(key);
+    forget(context, key);
     Ok(Next::Wait)
 }
 
@@ -193,7 +208,10 @@ async fn remove_manifest(member: &Member, manifest: &Object, preserve: bool) -> 
             let uid = observed.as_ref().map(Object::uid);
             member.api.delete(resource, &key, uid).await.map_err(writing(what))
         }
-        Removal::Release(body) => member.api.replace(resource, &body).await.map(drop).map_err(writing(what)),
+        Removal::Release(body) => {
+            let observed = observed.expect("only what is there is released");
+            replace(member, resource, &observed, &body).await.map(drop).map_err(writing(what))
+        }
     }
     .inspect(|()| tracing::debug!(cluster = member.name, object = manifest.display(), preserve, "removed"))
 }

@@ -45,7 +45,9 @@ impl Fleet {
             interpreter,
             events: Events::new(control.clone()),
             executed: Outcomes::default(),
+            agreed: Outcomes::default(),
             decided: Outcomes::default(),
+            awaited: Outcomes::default(),
             options,
         });
         // Set once, right here.

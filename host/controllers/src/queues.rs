@@ -42,12 +42,14 @@ pub struct Windows {
     pub work_status: Window,
     /// From a Work's status to the binding's and the template's.
     pub binding_status: Window,
+    /// How long a binding's status waits for clusters that have not yet said what came of a new Work.
+    pub first_reports: Duration,
 }
 
 impl Default for Windows {
     fn default() -> Self {
         let window = |quiet, longest| Window { quiet: Duration::from_millis(quiet), longest: Duration::from_millis(longest) };
-        Self { work_status: window(25, 250), binding_status: window(10, 200) }
+        Self { work_status: window(25, 250), binding_status: window(10, 200), first_reports: Duration::from_millis(500) }
     }
 }
 

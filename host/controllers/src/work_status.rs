@@ -26,11 +26,11 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     }
     let mut report = Report { is_dispatching: Some(executed != Executed::Suspended), ..Report::default() };
     let mut unanswered = None;
-    match &executed {
+    match executed {
         Executed::Suspended => {}
-        Executed::Failed { message } => report.applied = Some(Err(message.clone())),
-        Executed::Applied => {
-            report.applied = Some(Ok(()));
+        Executed::Failed { generation, message } => (report.generation, report.applied) = (generation, Some(Err(message))),
+        Executed::Applied { generation } => {
+            (report.generation, report.applied) = (generation, Some(Ok(())));
             match reflected(&context, &key, &work) {
                 Ok(reflected) => report.reflected = reflected,
                 Err(error) => unanswered = Some(error),

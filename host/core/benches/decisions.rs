@@ -6,7 +6,7 @@ use flotilla_api::cluster::Cluster;
 use flotilla_api::interpretation::{Answer, Asked, Demand, Health, HookError, Interpreter, Layer, Operation, Origin};
 use flotilla_api::object::Object;
 use flotilla_api::work::{AggregatedStatusItem, Component, DependentObjectReference, ResourceBinding};
-use flotilla_core::apply::apply;
+use flotilla_core::apply::{Known, apply};
 use flotilla_core::render::{self, render};
 use flotilla_core::scheduling::{Options, schedule};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn one_work() {
     report("clone the template (for comparison)", None, || drop(black_box(template.clone())));
     let work = render(&input).remove(0).work.expect("a Work");
     let manifest = &work.spec.manifests()[0];
-    report("apply what is there already", None, || drop(black_box(apply(manifest, Some(black_box(manifest)), &Copies))));
+    report("apply what is there already", None, || drop(black_box(apply(manifest, Some(black_box(manifest)), Known::Nothing, &Copies))));
 }
 
 /// The best of as many runs as fit into 200 ms, in microseconds.

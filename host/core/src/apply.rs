@@ -2,6 +2,10 @@
 //!
 //! Never talks to a member; never takes over or deletes an object that is not marked as ours. Source: controlplane.md §1.6.
 
+mod agreed;
+
+pub use agreed::{Agreed, Known};
+
 use crate::render::prune::prune;
 use flotilla_api::interpretation::{HookError, Interpreter};
 use flotilla_api::labels;
@@ -42,8 +46,8 @@ pub enum Apply {
     Create,
     /// Replace the member's object by this one (its resourceVersion guards against a change in between).
     Update(Object),
-    /// The member's object says what the manifest says.
-    Unchanged,
+    /// The member's object says what the manifest says; what to remember of both.
+    Unchanged(Agreed),
 }
 
 /// Why nothing is asked of the member.
@@ -77,11 +81,11 @@ impl Refused {
     }
 }
 
-/// Decides what to ask of a member for one manifest; `observed` is the member's object.
+/// Decides what to ask of a member for one manifest; `observed` is the member's object, `known` what is known of both from before.
 ///
 /// # Errors
 /// When the object is not ours, or the Retain hook gives no answer: then nothing may be written.
-pub fn apply(manifest: &Object, observed: Option<&Object>, interpreter: &dyn Interpreter) -> Result<Apply, Refused> {
+pub fn apply(manifest: &Object, observed: Option<&Object>, known: Known, interpreter: &dyn Interpreter) -> Result<Apply, Refused> {
     let Some(observed) = observed else {
         return Ok(Apply::Create);
     };
@@ -93,7 +97,8 @@ pub fn apply(manifest: &Object, observed: Option<&Object>, interpreter: &dyn Int
     let retained = interpreter.retain(&body, observed);
     let retained = retained.map_err(|source| Refused::Hook { object: manifest.display(), source })?;
     let body = retained.map_or(body, |answer| answer.value);
-    Ok(if says_the_same(&body, observed) { Apply::Unchanged } else { Apply::Update(body) })
+    let agreed = agreed::agree(&body, observed, known).filter(|_| is_marked_the_same(&body, observed));
+    Ok(agreed.map_or(Apply::Update(body), Apply::Unchanged))
 }
 
 /// Whether an object in a member is ours to change and delete.
@@ -101,14 +106,17 @@ pub fn is_managed(observed: &Object) -> bool {
     observed.label(labels::MANAGED) == Some(labels::MANAGED_VALUE)
 }
 
-/// Whether two states of a member's object are the same but for what its API server keeps to itself; `null` is absent.
-pub fn says_the_same(one: &Object, other: &Object) -> bool {
-    let pruned = |object: &Object| {
-        let mut value = object.0.clone();
-        prune(&mut value);
-        value
+/// Whether labels and annotations are the same but for what the member's controllers keep to themselves.
+fn is_marked_the_same(one: &Object, other: &Object) -> bool {
+    let entries = |object: &Object, field: &str| -> Map<String, Value> {
+        let mut marks = Value::Object(Map::from_iter([("kind".to_owned(), object.kind().into())]));
+        marks["metadata"][field] = object.at(&["metadata", field]).cloned().unwrap_or_default();
+        prune(&mut marks);
+        let mut entries = marks["metadata"][field].as_object().cloned().unwrap_or_default();
+        entries.retain(|_, value| !value.is_null());
+        entries
     };
-    is_equal(&pruned(one), &pruned(other))
+    ["labels", "annotations"].iter().all(|field| entries(one, field) == entries(other, field))
 }
 
 /// What to ask of a member when a Work goes.
@@ -179,19 +187,5 @@ fn remove_keys(object: &mut Object, field: &str, keys: &[&str]) {
     let map = object.get_mut("metadata").and_then(|metadata| metadata.get_mut(field)).and_then(Value::as_object_mut);
     if let Some(map) = map {
         keys.iter().for_each(|key| drop(map.remove(*key)));
-    }
-}
-
-/// Equality by value in which a `null` entry of a map is no entry.
-fn is_equal(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) => {
-            let is_matched = |(key, value): (&String, &Value)| is_equal(value, other.get(key).unwrap_or(&Value::Null));
-            one.iter().all(is_matched) && other.iter().all(|(key, value)| value.is_null() || one.contains_key(key))
-        }
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_equal(one, other))
-        }
-        _ => one == other,
     }
 }

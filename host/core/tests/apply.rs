@@ -3,7 +3,7 @@
 mod world;
 
 use flotilla_api::object::Object;
-use flotilla_core::apply::{Apply, Removal, apply, remove};
+use flotilla_core::apply::{Agreed, Apply, Known, Removal, apply, remove};
 use serde_json::json;
 use world::{Plugin, assert_same, one};
 
@@ -36,7 +36,12 @@ status: {ready: 2}
 ";
 
 fn applied(manifest: &str, observed: &str) -> Apply {
-    apply(&one(manifest), Some(&one(observed)), &Plugin).expect("a decision")
+    apply(&one(manifest), Some(&one(observed)), Known::Nothing, &Plugin).expect("a decision")
+}
+
+/// Whether the object is left alone, `known` being known.
+fn is_left(manifest: &str, observed: &str, known: Known) -> bool {
+    matches!(apply(&one(manifest), Some(&one(observed)), known, &Plugin).expect("a decision"), Apply::Unchanged(_))
 }
 
 #[track_caller]
@@ -49,16 +54,55 @@ fn update(manifest: &str, observed: &str) -> Object {
 
 #[test]
 fn what_is_not_there_is_created() {
-    assert_eq!(apply(&one(MANIFEST), None, &Plugin).expect("a decision"), Apply::Create);
+    assert_eq!(apply(&one(MANIFEST), None, Known::Nothing, &Plugin).expect("a decision"), Apply::Create);
 }
 
 #[test]
 fn what_says_the_same_is_left_alone() {
-    assert_eq!(applied(MANIFEST, OBSERVED), Apply::Unchanged);
+    assert!(is_left(MANIFEST, OBSERVED, Known::Nothing));
     let with_theirs =
         OBSERVED.replace("{app: web,", "{app: web, theirs: y,").replace("uid: m-1", "uid: m-1\n  finalizers: [their/finalizer]");
-    assert_eq!(applied(MANIFEST, &with_theirs), Apply::Unchanged);
-    assert_eq!(applied(&MANIFEST.replace("spec: {replicas: 2}", "spec: {replicas: 2, strategy: null}"), OBSERVED), Apply::Unchanged);
+    assert!(is_left(MANIFEST, &with_theirs, Known::Nothing));
+    assert!(is_left(&MANIFEST.replace("spec: {replicas: 2}", "spec: {replicas: 2, strategy: null}"), OBSERVED, Known::Nothing));
+}
+
+/// The member as its API server completes it.
+fn defaulted() -> String {
+    OBSERVED.replace("spec: {replicas: 2}", "spec: {replicas: 2, progressDeadlineSeconds: 600}")
+}
+
+#[test]
+fn what_the_members_api_server_fills_in_is_no_change() {
+    let agreed = Known::Agreed(Agreed::new(&one(MANIFEST), &one(&defaulted())));
+    assert!(is_left(MANIFEST, &defaulted(), agreed));
+    assert!(!is_left(MANIFEST, &defaulted(), Known::Nothing), "not known whose it is");
+    for (edited, why) in [("progressDeadlineSeconds: 9", "edited"), ("progressDeadlineSeconds: 600, minReadySeconds: 3", "added")] {
+        assert!(!is_left(MANIFEST, &defaulted().replace("progressDeadlineSeconds: 600", edited), agreed), "{why}");
+    }
+    assert!(!is_left(MANIFEST, &defaulted().replace("replicas: 2", "replicas: 3"), agreed), "edited");
+    assert!(!is_left(&MANIFEST.replace("replicas: 2", "replicas: 3"), &defaulted(), agreed), "wanted otherwise");
+}
+
+#[test]
+fn what_a_webhook_of_the_member_changes_is_written_once() {
+    let observed = OBSERVED.replace("replicas: 2", "replicas: 1");
+    assert!(!is_left(MANIFEST, &observed, Known::Nothing));
+    assert!(is_left(MANIFEST, &observed, Known::Agreed(Agreed::new(&one(MANIFEST), &one(&observed)))));
+}
+
+#[test]
+fn after_a_restart_the_works_status_tells_whether_it_was_applied() {
+    assert!(is_left(MANIFEST, &defaulted(), Known::AppliedBefore));
+    assert!(!is_left(MANIFEST, &defaulted().replace("replicas: 2", "replicas: 3"), Known::AppliedBefore));
+    assert!(!is_left(MANIFEST, &defaulted().replace("{app: web,", "{app: edited,"), Known::AppliedBefore));
+}
+
+#[test]
+fn what_is_kept_of_the_member_is_no_change_when_it_changes() {
+    let paused = |paused| OBSERVED.replace("spec: {replicas: 2}", &format!("spec: {{replicas: 2, paused: {paused}, progressDeadlineSeconds: 600}}"));
+    let body = one(&MANIFEST.replace("replicas: 2", "replicas: 2, paused: true"));
+    let agreed = Known::Agreed(Agreed::new(&body, &one(&paused(true))));
+    assert!(is_left(MANIFEST, &paused(false), agreed));
 }
 
 #[test]
@@ -105,12 +149,12 @@ fn the_plugin_says_what_else_is_kept() {
         &OBSERVED.replace("spec: {replicas: 2}", "spec: {replicas: 2, paused: true}"),
     );
     assert_eq!(body["spec"], json!({"replicas": 5, "paused": true}));
-    assert_eq!(applied(MANIFEST, &OBSERVED.replace("spec: {replicas: 2}", "spec: {replicas: 2, paused: true}")), Apply::Unchanged);
+    assert!(is_left(MANIFEST, &OBSERVED.replace("spec: {replicas: 2}", "spec: {replicas: 2, paused: true}"), Known::Nothing));
 }
 
 #[test]
 fn a_plugin_that_gives_no_answer_holds_the_object_still() {
-    let refused = apply(&one(&MANIFEST.replace("note: x", "broken: Retain")), Some(&one(OBSERVED)), &Plugin).expect_err("an error");
+    let refused = apply(&one(&MANIFEST.replace("note: x", "broken: Retain")), Some(&one(OBSERVED)), Known::Nothing, &Plugin).expect_err("an error");
     assert_eq!(refused.reason(), "Trap");
     assert_eq!(refused.to_string(), "Deployment shop/web: plugin `test` trapped in `retention`");
 }
@@ -118,7 +162,7 @@ fn a_plugin_that_gives_no_answer_holds_the_object_still() {
 #[test]
 fn what_is_not_ours_is_not_taken_over_unless_told_so() {
     let theirs = OBSERVED.replace(", karmada.io/managed: 'true'}", "}");
-    let refused = apply(&one(MANIFEST), Some(&one(&theirs)), &Plugin).expect_err("an error");
+    let refused = apply(&one(MANIFEST), Some(&one(&theirs)), Known::Nothing, &Plugin).expect_err("an error");
     assert_eq!(refused.reason(), "NotManaged");
     let overwrite = MANIFEST.replace("note: x,", "note: x, work.karmada.io/conflict-resolution: overwrite,");
     assert_eq!(update(&overwrite, &theirs).label("karmada.io/managed"), Some("true"));
@@ -128,7 +172,7 @@ fn what_is_not_ours_is_not_taken_over_unless_told_so() {
 fn addresses_that_the_member_gave_are_no_difference() {
     let service = "{apiVersion: v1, kind: Service, metadata: {name: web, labels: {karmada.io/managed: 'true'}}, spec: {type: ClusterIP}}";
     let observed = "{apiVersion: v1, kind: Service, metadata: {name: web, labels: {karmada.io/managed: 'true'}}, spec: {type: ClusterIP, clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1]}}";
-    assert_eq!(applied(service, observed), Apply::Unchanged);
+    assert!(is_left(service, observed, Known::Nothing));
 }
 
 #[test]

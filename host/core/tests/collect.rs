@@ -62,14 +62,14 @@ fn a_status_that_cannot_be_asked_is_an_error() {
 #[test]
 fn the_status_of_a_work_is_written_once() {
     let reflected: ManifestStatus = one("{identifier: {ordinal: 0, version: v1, kind: Pod, resource: pods, name: a}, health: Healthy}");
-    let report = Report { is_dispatching: Some(true), applied: Some(Ok(())), reflected: Some(reflected) };
+    let report = Report { is_dispatching: Some(true), applied: Some(Ok(())), generation: Some(3), reflected: Some(reflected) };
     let status = work_status(None, &report, &time(NOW)).expect("a status");
     assert_same(
         &json!(status),
         "
         conditions:
         - {type: Dispatching, status: 'True', reason: Dispatching, message: changes are sent to the member, lastTransitionTime: '2026-01-01T00:00:00Z'}
-        - {type: Applied, status: 'True', reason: AppliedSuccessful, message: the member has what the Work says, lastTransitionTime: '2026-01-01T00:00:00Z'}
+        - {type: Applied, status: 'True', reason: AppliedSuccessful, message: the member has what the Work says, observedGeneration: 3, lastTransitionTime: '2026-01-01T00:00:00Z'}
         manifestStatuses:
         - {identifier: {ordinal: 0, version: v1, kind: Pod, resource: pods, name: a}, health: Healthy}
         ",

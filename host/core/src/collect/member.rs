@@ -3,8 +3,8 @@
 use crate::conditions::{self, Finding};
 use flotilla_api::interpretation::{Health, HookError, Interpreter};
 use flotilla_api::object::Object;
-use flotilla_api::work::{ManifestStatus, ResourceHealth, ResourceIdentifier, WorkStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use flotilla_api::work::{ManifestStatus, ResourceHealth, ResourceIdentifier, Work, WorkStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// Type of the condition that says whether the member has what the Work says.
 pub const APPLIED: &str = "Applied";
@@ -59,6 +59,8 @@ pub struct Report {
     pub is_dispatching: Option<bool>,
     /// Whether all manifests are in the member, or why not.
     pub applied: Option<Result<(), String>>,
+    /// Generation of the Work that `applied` speaks of.
+    pub generation: Option<i64>,
     /// What the member's object says.
     pub reflected: Option<ManifestStatus>,
 }
@@ -72,11 +74,27 @@ pub fn work_status(before: Option<&WorkStatus>, report: &Report, now: &Time) -> 
     }
     if let Some(applied) = &report.applied {
         conditions::set(&mut status.conditions, &finding(applied), now);
+        let condition = status.conditions.iter_mut().find(|condition| condition.type_ == APPLIED);
+        condition.expect("set above").observed_generation = report.generation;
     }
     if let Some(reflected) = &report.reflected {
         status.manifest_statuses = vec![reflected.clone()];
     }
     (status != before).then_some(status)
+}
+
+/// Whether the status of a Work speaks of the Work as it is now.
+pub fn has_reported(work: &Work) -> bool {
+    applied(work).is_some_and(|condition| condition.observed_generation == work.metadata.generation)
+}
+
+/// Whether the status of a Work says that the Work, as it is now, is in the member.
+pub fn is_applied(work: &Work) -> bool {
+    has_reported(work) && applied(work).is_some_and(|condition| condition.status == "True")
+}
+
+fn applied(work: &Work) -> Option<&Condition> {
+    work.status.iter().flat_map(|status| &status.conditions).find(|condition| condition.type_ == APPLIED)
 }
 
 fn dispatching(is_dispatching: bool) -> Finding {
