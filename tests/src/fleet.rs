@@ -77,6 +77,8 @@ impl TestFleet {
 
     /// Starts a fleet with these settings of the controllers.
     pub async fn start_with(members: usize, options: Options) -> Self {
+        // `RUST_LOG=flotilla=debug` shows what the controllers do. A second test finds it set already.
+        let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
         let control = server("control");
         let members: Vec<ApiServer> = (1..=members).map(|number| server(&format!("member{number}"))).collect();
         let simulations = members.iter().map(|member| {

@@ -144,7 +144,7 @@ spec: {length: 3}
             (scheduled["status"] == "False").then(|| scheduled.clone())
         })
         .await;
-    assert!(scheduled["message"].as_str().is_some_and(|message| message.contains("member1") || message.contains("Gadget")), "{scheduled}");
+    assert!(scheduled["message"].as_str().is_some_and(|message| message.contains("the kind is not among")), "{scheduled}");
     // Far longer than it should take, far shorter than a probe would.
     fleet.apply_yaml_to(fleet.member(1), GADGETS).await;
     let lever = At("example.io/v1", "Gadget", Some("default"), "lever");

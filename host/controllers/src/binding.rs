@@ -13,7 +13,7 @@ use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_api::policy::{ClusterOverridePolicy, OverridePolicy};
 use flotilla_api::work::{ClusterResourceBinding, ResourceBinding, Work};
 use flotilla_core::binding::Binding;
-use flotilla_core::render::{self, Input, Write};
+use flotilla_core::render::{self, Input, RenderError, Write};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
     let Some(cached) = context.control.own(key.kind).get(&key.key)? else {
         context.decided.forget(key);
         context.awaited.forget(key);
+        context.unrendered.forget(key);
         return Ok(Next::Wait);
     };
     let object = cached.parse();
@@ -56,7 +57,7 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         return Ok(Next::Wait);
     };
     // 2. Decide and write, cluster by cluster; an error in one leaves the others alone.
-    let failures = write_works(context, &binding, &template, &works).await?;
+    let failures = write_works(context, key, &binding, &template, &works).await?;
     if failures.is_empty() {
         return Ok(Next::Wait);
     }
@@ -64,7 +65,13 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
     Err(Error::Waiting(failures.join("; ")))
 }
 
-async fn write_works<B: Binding>(context: &Context, binding: &B, template: &Object, works: &[Work]) -> Result<Vec<String>, Error> {
+async fn write_works<B: Binding>(
+    context: &Context,
+    key: &BindingKey,
+    binding: &B,
+    template: &Object,
+    works: &[Work],
+) -> Result<Vec<String>, Error> {
     let cluster_overrides: Vec<ClusterOverridePolicy> = all_typed(context, Own::ClusterOverridePolicy, None)?;
     let overrides: Vec<OverridePolicy> = match template.namespace() {
         Some(namespace) => all_typed(context, Own::OverridePolicy, Some(namespace))?,
@@ -83,6 +90,11 @@ async fn write_works<B: Binding>(context: &Context, binding: &B, template: &Obje
         serves: &|gvk| served.resource(gvk).is_some(),
         interpreter: &*context.interpreter,
     });
+    let unrendered = rendered.iter().find_map(|rendered| match &rendered.work {
+        Err(RenderError::Revise { source, .. }) => Some(source.clone()),
+        _ => None,
+    });
+    context.unrendered.set(key.clone(), unrendered);
     let mut failures = Vec::new();
     for rendered in rendered {
         let cluster = rendered.cluster;

@@ -56,7 +56,9 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         _ => Ok(None),
     };
     let decided = context.decided.get(key);
-    let status = binding_status(&mut binding, &works, decided.as_ref(), summed.as_ref().err());
+    let unrendered = context.unrendered.get(key).flatten();
+    let unanswered = unrendered.as_ref().or(summed.as_ref().err());
+    let status = binding_status(&mut binding, &works, decided.as_ref(), unanswered);
     // 3. Write the differences.
     if let Some(status) = status {
         let old = object.get("status").cloned().unwrap_or(Value::Null);
@@ -101,14 +103,14 @@ fn binding_status<B: Binding>(
     binding: &mut B,
     works: &[Work],
     decided: Option<&Decided>,
-    aggregation: Option<&HookError>,
+    unanswered: Option<&HookError>,
 ) -> Option<ResourceBindingStatus> {
     let time = Time(now());
     let before = binding.status().cloned().unwrap_or_default();
     if let Some(decided) = decided {
         let status = binding.status_mut().get_or_insert_default();
         decided.write(status, &time);
-        let error = decided.unanswered.as_ref().or(aggregation);
+        let error = decided.unanswered.as_ref().or(unanswered);
         conditions::set(&mut status.conditions, &interpreted(error), &time);
     }
     if let Some(collected) = collect::binding_status(binding, works, &time) {

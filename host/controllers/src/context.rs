@@ -34,6 +34,8 @@ pub struct Context {
     pub agreed: Outcomes<crate::cluster_api::ObjectKey, Vec<Option<flotilla_core::apply::Agreed>>>,
     /// What the last decision about each template came to, by binding.
     pub decided: Outcomes<crate::queues::BindingKey, crate::detector::Decided>,
+    /// The hook without whose answer the Works of a binding could not be rendered; `None` when all could be.
+    pub unrendered: Outcomes<crate::queues::BindingKey, Option<HookError>>,
     /// Since when the first reports of a binding's Works are waited for.
     pub awaited: Outcomes<crate::queues::BindingKey, tokio::time::Instant>,
     /// Settings.

@@ -48,6 +48,7 @@ impl Fleet {
             agreed: Outcomes::default(),
             decided: Outcomes::default(),
             awaited: Outcomes::default(),
+            unrendered: Outcomes::default(),
             options,
         });
         // Set once, right here.
