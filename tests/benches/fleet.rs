@@ -55,7 +55,12 @@ async fn writes() {
     let mut before = fleet.settled().await;
     let bound = 4 + 2 * MEMBERS as u64;
     println!("writes of the controllers, one Deployment on {MEMBERS} members (bar: {bound} on the control plane, {MEMBERS} on members)");
-    for (step, object) in [("create", Some(web(2, "nginx:1.26"))), ("new image", Some(web(2, "nginx:1.27"))), ("scale", Some(web(4, "nginx:1.27"))), ("delete", None)] {
+    for (step, object) in [
+        ("create", Some(web(2, "nginx:1.26"))),
+        ("new image", Some(web(2, "nginx:1.27"))),
+        ("scale", Some(web(4, "nginx:1.27"))),
+        ("delete", None),
+    ] {
         match object {
             Some(object) => fleet.apply(&object.into()).await,
             None => fleet.delete(&fleet.control, "apps/v1", "Deployment", Some("default"), "web").await,

@@ -251,7 +251,9 @@ async fn a_retention_that_fails_leaves_the_members_as_they_are() {
     fleet.patch(&fleet.control, web("web"), json!({"spec": {"replicas": 3}})).await;
     let is_told = |binding: &Object| {
         let items = binding.pointer("/status/aggregatedStatus").and_then(Value::as_array)?.clone();
-        let is_told = |item: &Value| item["appliedMessage"].as_str().is_some_and(|message| message.contains("`broken`") && message.contains("`retention`"));
+        let is_told = |item: &Value| {
+            item["appliedMessage"].as_str().is_some_and(|message| message.contains("`broken`") && message.contains("`retention`"))
+        };
         (items.len() == 2 && items.iter().all(is_told)).then_some(())
     };
     fleet.until(&fleet.control, binding("web-deployment"), |binding| is_told(binding?)).await;

@@ -43,7 +43,7 @@ impl Events {
         let now = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let event = Object(json!({
             "apiVersion": "v1", "kind": "Event",
-            "metadata": {"generateName": format!("{}.", about.name()), "namespace": namespace},
+            "metadata": {"name": event_name(about.name()), "namespace": namespace},
             "involvedObject": {
                 "apiVersion": about.api_version(), "kind": about.kind(), "namespace": about.namespace(), "name": about.name(),
                 "uid": about.uid(), "resourceVersion": about.resource_version(),
@@ -78,6 +78,12 @@ fn events_resource() -> Resource {
         namespaced: true,
         has_status: false,
     }
+}
+
+/// A name that no other event has, as kubectl and others make it: API servers refuse a `generateName` that ends with a dot.
+fn event_name(about: &str) -> String {
+    let about: String = about.chars().take(220).collect();
+    format!("{about}.{}", uuid::Uuid::new_v4().simple())
 }
 
 /// The API server refuses messages over 1024 characters.

@@ -6,6 +6,7 @@ use crate::cluster_api::{ApiError, ObjectKey, Resource};
 use crate::context::{Context, Error, typed, writing};
 use crate::members::Member;
 use crate::queue::Next;
+use crate::served::Served;
 use crate::watch::Own;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::object::Object;
@@ -58,6 +59,8 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
         return Ok(Next::Wait);
     }
     let member = reachable_member(&context, name)?;
+    let served = member.served().ok_or_else(|| Error::Waiting(format!("what Cluster {name} serves is not known yet")))?;
+    fill(&member, &served, &work).await?;
     // 2. Decide and write, manifest by manifest.
     let known = context.agreed.get(&key).unwrap_or_default();
     let is_applied = collect::member::is_applied(&work);
@@ -68,7 +71,7 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
             _ if is_applied => Known::AppliedBefore,
             _ => Known::Nothing,
         };
-        let applied = apply_manifest(&context, &member, manifest, known).await;
+        let applied = apply_manifest(&context, &member, &served, manifest, known).await;
         agreed.push(applied.as_ref().ok().copied());
         failures.extend(applied.err());
     }
@@ -108,21 +111,31 @@ fn reachable_member(context: &Context, name: &str) -> Result<Arc<Member>, Error>
     context.members.get(name).ok_or_else(|| Error::Waiting(format!("Cluster {name} is not connected yet")))
 }
 
+/// Waits until the member's objects of these kinds are known. While they are not, nothing is known to have failed either.
+async fn fill(member: &Member, served: &Served, work: &Work) -> Result<(), Error> {
+    for resource in work.spec.manifests().iter().filter_map(|manifest| served.resource(&manifest.gvk())) {
+        let store = member.store(resource);
+        let _ = tokio::time::timeout(FILL_WAIT, store.wait_synced()).await;
+        store.ensure_synced()?;
+    }
+    Ok(())
+}
+
 /// Brings one manifest to the member; returns what to remember of it, or one line for the condition.
-async fn apply_manifest(context: &Context, member: &Member, manifest: &Object, known: Known) -> Result<Agreed, String> {
+async fn apply_manifest(context: &Context, member: &Member, served: &Served, manifest: &Object, known: Known) -> Result<Agreed, String> {
     let what = |why: &dyn std::fmt::Display| format!("{}: {why}", manifest.display());
     let gvk = manifest.gvk();
-    let served = member.served().ok_or_else(|| what(&"what the cluster serves is not known yet"))?;
     let resource = served.resource(&gvk).ok_or_else(|| what(&format!("the cluster does not serve {gvk}")))?;
     let key = ObjectKey::of(manifest);
-    let mut observed = observed(member, resource, &key).await.map_err(|why| what(&why))?;
+    let cached = member.store(resource).get(&key).map_err(|error| what(&error))?;
+    let mut observed = cached.map(|cached| cached.parse());
     let decide = |observed: Option<&Object>| apply::apply(manifest, observed, known, &*context.interpreter).map_err(|refused| refused.to_string());
     let mut decision = decide(observed.as_ref())?;
     if decision == Apply::Create {
         match member.api.create(resource, manifest).await {
             Ok(created) => return Ok(enter(member, resource, manifest, &created)),
             Err(error) if !error.is_already_exists() => return Err(what(&error)),
-            // It is there, and not watched: decide again on what it really is.
+            // It is there, but not watched, as only managed objects are: decide again on what it really is.
             Err(_) => observed = member.api.get(resource, &key).await.map_err(|error| what(&error))?,
         }
         decision = decide(observed.as_ref())?;
@@ -153,14 +166,6 @@ async fn replace(member: &Member, resource: &Resource, observed: &Object, body: 
     let mut patch = crate::merge::difference(&pruned(observed), &pruned(body));
     patch["metadata"]["uid"] = observed.uid().into();
     member.api.patch(resource, &ObjectKey::of(observed), &patch).await
-}
-
-/// The member's object. Only managed ones are watched: one that is not is seen when its creation is refused.
-async fn observed(member: &Member, resource: &Resource, key: &ObjectKey) -> Result<Option<Object>, String> {
-    let store = member.store(resource);
-    let _ = tokio::time::timeout(FILL_WAIT, store.wait_synced()).await;
-    let cached = store.get(key).map_err(|error| error.to_string())?;
-    Ok(cached.map(|cached| cached.parse()))
 }
 
 /// Removes what the Work stands for, then lets the Work go.
