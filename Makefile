@@ -20,9 +20,10 @@ setup: ## install what building needs and is missing
 	  rustup target add $(GUEST_TARGET); \
 	fi
 
-plugins: setup ## build the built-in plugins
+plugins: setup ## build the built-in plugins and the sample
 	@echo 'plugins: building the built-in plugins'
 	@cargo run --quiet --package flotilla-plugin-build -- plugins/Cargo.toml plugins/built
+	@cargo run --quiet --package flotilla-plugin-build -- deploy/samples/webshop-plugin/Cargo.toml deploy/samples/webshop-plugin
 
 build: plugins ## build the release binary
 	@echo 'build: building $(FLOTILLA)'
