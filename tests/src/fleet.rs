@@ -35,7 +35,10 @@ impl TestFleet {
     pub async fn start(members: usize) -> Self {
         let control = server("control");
         let members: Vec<ApiServer> = (1..=members).map(|number| server(&format!("member{number}"))).collect();
-        let simulations = members.iter().map(|member| simulation::start(member.client_as("kubernetes"), MemberOptions { nodes: 2, ..MemberOptions::default() })).collect();
+        let simulations = members
+            .iter()
+            .map(|member| simulation::start(member.client_as("kubernetes"), MemberOptions { nodes: 2, ..MemberOptions::default() }))
+            .collect();
         let mut fleet = Self { control, members, controllers: None, _simulations: simulations };
         for crd in flotilla_api::crd::crds() {
             fleet.apply(&Object(serde_json::to_value(crd).expect("a CRD prints"))).await;
@@ -49,10 +52,12 @@ impl TestFleet {
         }
         fleet.start_controllers().await;
         for member in fleet.members.clone() {
-            fleet.until(&fleet.control, "cluster.karmada.io/v1alpha1", "Cluster", None, member.name(), |cluster| {
-                let conditions = cluster?.at(&["status", "conditions"])?.as_array()?;
-                conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True").then_some(())
-            }).await;
+            fleet
+                .until(&fleet.control, "cluster.karmada.io/v1alpha1", "Cluster", None, member.name(), |cluster| {
+                    let conditions = cluster?.at(&["status", "conditions"])?.as_array()?;
+                    conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True").then_some(())
+                })
+                .await;
         }
         fleet
     }
@@ -88,7 +93,9 @@ impl TestFleet {
         let resource = resource(&self.control, &object.gvk()).await;
         let api = api(&self.control, "kubectl");
         match api.create(&resource, object).await {
-            Err(error) if error.is_already_exists() => drop(api.patch(&resource, &ObjectKey::of(object), object).await.expect("the change is right")),
+            Err(error) if error.is_already_exists() => {
+                drop(api.patch(&resource, &ObjectKey::of(object), object).await.expect("the change is right"))
+            }
             result => drop(result.unwrap_or_else(|error| panic!("{}: {error}", object.display()))),
         }
     }
@@ -100,7 +107,15 @@ impl TestFleet {
     }
 
     /// Merges a patch into an object.
-    pub async fn patch(&self, server: &ApiServer, api_version: &str, kind: &str, namespace: Option<&str>, name: &str, patch: Value) -> Object {
+    pub async fn patch(
+        &self,
+        server: &ApiServer,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: &str,
+        patch: Value,
+    ) -> Object {
         let resource = resource(server, &GroupVersionKind::new(api_version, kind)).await;
         api(server, "kubectl").patch(&resource, &ObjectKey::new(namespace, name), &patch).await.expect("the patch is right")
     }

@@ -44,7 +44,8 @@ fn arrows_point_down() {
 
 #[test]
 fn libraries_stay_in_their_rooms() {
-    let crates = ["host/api", "host/core", "host/interpreter", "host/controllers", "host/webhook", "host/sandbox", "host/flotilla", "tests"];
+    let crates =
+        ["host/api", "host/core", "host/interpreter", "host/controllers", "host/webhook", "host/sandbox", "host/flotilla", "tests"];
     for (library, rooms) in ONLY_IN {
         for krate in crates.into_iter().filter(|krate| !rooms.contains(krate)) {
             assert!(!dependencies(krate).contains(library), "{krate} may not name {library}; it belongs to {rooms:?}");
@@ -80,7 +81,11 @@ fn rooms_have_names_that_say_something() {
                 let says_nothing = ["util", "utils", "common", "helper", "helpers", "misc", "manager"].contains(&stem);
                 assert!(!says_nothing, "{} says nothing about what is in it", path.display());
                 let first = std::fs::read_to_string(&path).expect("a source file").lines().next().unwrap_or_default().to_owned();
-                assert!(first.starts_with("//!") || first.starts_with("#!"), "{}: the first line must say what the file is for", path.display());
+                assert!(
+                    first.starts_with("//!") || first.starts_with("#!"),
+                    "{}: the first line must say what the file is for",
+                    path.display()
+                );
             }
         }
     }

@@ -42,6 +42,9 @@ async fn a_deployment_runs_in_its_members_and_its_template_shows_the_sum() {
     let writes = new_writes(&before, &after);
     let on_control: u64 = writes.iter().filter(|(key, _)| key.starts_with("control")).map(|(_, count)| count).sum();
     assert!(on_control <= 8, "at most 4 + 2n writes to the control plane: {writes:#?}");
-    let binding = fleet.get(&fleet.control, "work.karmada.io/v1alpha2", "ResourceBinding", Some("default"), "web-deployment").await.expect("a binding");
+    let binding = fleet
+        .get(&fleet.control, "work.karmada.io/v1alpha2", "ResourceBinding", Some("default"), "web-deployment")
+        .await
+        .expect("a binding");
     assert_eq!(binding.at(&["spec", "clusters"]), Some(&json!([{"name": "member1", "replicas": 2}, {"name": "member2", "replicas": 2}])));
 }
