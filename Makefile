@@ -6,6 +6,8 @@ SHELL := bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOTILLA := $(TARGET_DIR)/release/flotilla
 GUEST_TARGET := wasm32-unknown-unknown
+# One directory for all guests: the sample needs no second build of the SDK.
+export FLOTILLA_GUEST_TARGET_DIR ?= $(CURDIR)/plugins/target
 
 .PHONY: help setup plugins build demo test check bless bench clean
 
