@@ -6,6 +6,8 @@ SHELL := bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOTILLA := $(TARGET_DIR)/release/flotilla
 GUEST_TARGET := wasm32-unknown-unknown
+# One directory for all guests: the sample needs no second build of the SDK.
+export FLOTILLA_GUEST_TARGET_DIR ?= $(CURDIR)/plugins/target
 
 .PHONY: help setup plugins build demo test check bless bench clean
 
@@ -20,9 +22,10 @@ setup: ## install what building needs and is missing
 	  rustup target add $(GUEST_TARGET); \
 	fi
 
-plugins: setup ## build the built-in plugins
+plugins: setup ## build the built-in plugins and the sample
 	@echo 'plugins: building the built-in plugins'
 	@cargo run --quiet --package flotilla-plugin-build -- plugins/Cargo.toml plugins/built
+	@cargo run --quiet --package flotilla-plugin-build -- deploy/samples/webshop-plugin/Cargo.toml deploy/samples/webshop-plugin
 
 build: plugins ## build the release binary
 	@echo 'build: building $(FLOTILLA)'

@@ -136,7 +136,9 @@ pub fn works_of(context: &Context, id: &str) -> Result<Vec<Work>, Error> {
         return Ok(Vec::new());
     }
     let works = context.control.own(Own::Work).indexed(&works_entry(id))?;
-    let read = |(key, cached): (ObjectKey, Arc<crate::store::Cached>)| cached.parse_as::<Work>().map_err(|error| Error::Unreadable(format!("Work {key}: {error}")));
+    let read = |(key, cached): (ObjectKey, Arc<crate::store::Cached>)| {
+        cached.parse_as::<Work>().map_err(|error| Error::Unreadable(format!("Work {key}: {error}")))
+    };
     works.into_iter().map(read).collect()
 }
 

@@ -122,7 +122,12 @@ fn binding_status<B: Binding>(
 
 fn interpreted(error: Option<&HookError>) -> Finding {
     match error {
-        None => Finding { kind: CONDITION_INTERPRETED, holds: true, reason: "Interpreted", message: "every hook that was asked gave an answer".to_owned() },
+        None => Finding {
+            kind: CONDITION_INTERPRETED,
+            holds: true,
+            reason: "Interpreted",
+            message: "every hook that was asked gave an answer".to_owned(),
+        },
         Some(error) => Finding { kind: CONDITION_INTERPRETED, holds: false, reason: error.class.as_str(), message: error.message.clone() },
     }
 }

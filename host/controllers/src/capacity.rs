@@ -46,7 +46,15 @@ pub struct Capacity {
 /// Follows nodes and pods of a member; calls `filled` when all of either have been seen. Later changes wait for the next probe.
 pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mutex<Capacity>>, Vec<tokio::task::AbortHandle>) {
     let capacity = Arc::new(Mutex::new(Capacity::default()));
-    let nodes = tokio::spawn(follow_kind(api.clone(), "Node", "nodes", node_facts, |capacity| &mut capacity.nodes, capacity.clone(), filled.clone()));
+    let nodes = tokio::spawn(follow_kind(
+        api.clone(),
+        "Node",
+        "nodes",
+        node_facts,
+        |capacity| &mut capacity.nodes,
+        capacity.clone(),
+        filled.clone(),
+    ));
     let pods = tokio::spawn(follow_kind(api.clone(), "Pod", "pods", pod_facts, |capacity| &mut capacity.pods, capacity.clone(), filled));
     (capacity, vec![nodes.abort_handle(), pods.abort_handle()])
 }
@@ -69,7 +77,8 @@ async fn follow_kind<F: PartialEq + Send>(
         kind: kind.into(),
         plural: plural.into(),
     };
-    let mut events = std::pin::pin!(watcher::watcher(kube::Api::<LiveObject>::all_with(api.client(), &resource), watcher::Config::default()));
+    let mut events =
+        std::pin::pin!(watcher::watcher(kube::Api::<LiveObject>::all_with(api.client(), &resource), watcher::Config::default()));
     let mut listed = HashMap::new();
     while let Some(event) = events.next().await {
         let is_filled = matches!(event, Ok(Event::InitDone));
@@ -83,7 +92,12 @@ async fn follow_kind<F: PartialEq + Send>(
     }
 }
 
-fn take<F>(event: Event<LiveObject>, facts: fn(&Object) -> F, known: &mut Option<HashMap<ObjectKey, F>>, listed: &mut HashMap<ObjectKey, F>) {
+fn take<F>(
+    event: Event<LiveObject>,
+    facts: fn(&Object) -> F,
+    known: &mut Option<HashMap<ObjectKey, F>>,
+    listed: &mut HashMap<ObjectKey, F>,
+) {
     match event {
         Event::Init => listed.clear(),
         Event::InitApply(live) => drop(listed.insert(ObjectKey::of(&live.object), facts(&live.object))),
@@ -92,7 +106,6 @@ fn take<F>(event: Event<LiveObject>, facts: fn(&Object) -> F, known: &mut Option
         Event::Delete(live) => drop(known.get_or_insert_default().remove(&ObjectKey::of(&live.object))),
     }
 }
-
 
 fn node_facts(node: &Object) -> NodeFacts {
     let conditions = node.at(&["status", "conditions"]).and_then(Value::as_array);
@@ -122,4 +135,6 @@ fn amounts(value: Option<&Value>) -> Amounts {
         .collect()
 }
 
-fn pod_requests(_pod: &Object) -> Amounts { Amounts::new() }
+fn pod_requests(_pod: &Object) -> Amounts {
+    Amounts::new()
+}

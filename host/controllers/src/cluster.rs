@@ -60,7 +60,11 @@ impl Clusters {
         }
         let observation = self.observe(&name, &cluster).await;
         self.write_status(&name, &cluster, &object, &observation).await?;
-        Ok(Next::After(if observation.health == Health::Well { context.options.probe_every } else { context.options.probe_every.min(Duration::from_secs(2)) }))
+        Ok(Next::After(if observation.health == Health::Well {
+            context.options.probe_every
+        } else {
+            context.options.probe_every.min(Duration::from_secs(2))
+        }))
     }
 
     /// Finalizer and execution space, before anything is sent there.
@@ -147,7 +151,11 @@ impl Clusters {
             let new = serde_json::to_value(&new).expect("a status always prints");
             let patch = json!({"status": crate::merge::difference(&old, &new)});
             let key = ObjectKey::new(None, name);
-            let written = control.api.patch_status(&Own::Cluster.resource(), &key, &patch).await.map_err(writing(format!("status of Cluster {name}")))?;
+            let written = control
+                .api
+                .patch_status(&Own::Cluster.resource(), &key, &patch)
+                .await
+                .map_err(writing(format!("status of Cluster {name}")))?;
             control.own(Own::Cluster).observe(&written);
         }
         if let Some(taints) = taints {
@@ -185,7 +193,11 @@ impl Clusters {
         let space = ObjectKey::new(None, &names::execution_namespace(cluster.name()));
         if let Some(namespace) = control.own(Own::Namespace).get(&space)? {
             if !namespace.is_deleting {
-                control.api.delete(&Own::Namespace.resource(), &space, Some(&namespace.uid)).await.map_err(writing(format!("Namespace {space}")))?;
+                control
+                    .api
+                    .delete(&Own::Namespace.resource(), &space, Some(&namespace.uid))
+                    .await
+                    .map_err(writing(format!("Namespace {space}")))?;
             }
             return Ok(Next::After(Duration::from_secs(1)));
         }

@@ -245,7 +245,10 @@ impl ClusterApi {
         Request::new(resource.path(key.namespace()))
     }
 
-    async fn send<T: serde::de::DeserializeOwned>(&self, request: Result<HttpRequest<Vec<u8>>, kube::core::request::Error>) -> Result<T, ApiError> {
+    async fn send<T: serde::de::DeserializeOwned>(
+        &self,
+        request: Result<HttpRequest<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, ApiError> {
         let request = request.map_err(|error| ApiError::Unreachable(error.to_string()))?;
         self.within_deadline(self.client.request(request)).await
     }
@@ -272,7 +275,8 @@ fn resources_of_group(group: &kube::core::discovery::v2::APIGroupDiscovery) -> V
     for version in &group.versions {
         for resource in &version.resources {
             let is_usable = ["list", "watch", "delete"].iter().all(|verb| resource.verbs.iter().any(|known| known == verb));
-            let (Some(plural), Some(kind)) = (&resource.resource, resource.response_kind.as_ref().and_then(|kind| kind.kind.clone())) else {
+            let (Some(plural), Some(kind)) = (&resource.resource, resource.response_kind.as_ref().and_then(|kind| kind.kind.clone()))
+            else {
                 continue;
             };
             if !is_usable {

@@ -45,7 +45,8 @@ struct Scheduled {
 impl Decided {
     fn scheduled(status: &ResourceBindingStatus) -> Self {
         let condition = status.conditions.iter().find(|condition| condition.type_ == SCHEDULED).cloned();
-        let scheduled = Scheduled { generation: status.scheduler_observed_generation, last_time: status.last_scheduled_time.clone(), condition };
+        let scheduled =
+            Scheduled { generation: status.scheduler_observed_generation, last_time: status.last_scheduled_time.clone(), condition };
         Self { scheduled: Some(scheduled), unanswered: None }
     }
 
@@ -101,7 +102,13 @@ async fn in_version(context: &Context, template: Object, policy: &Policy, key: &
     read.ok_or_else(|| Error::Waiting(format!("{} is gone", template.display())))
 }
 
-async fn claim_template(context: &Context, resource: &Resource, key: &ObjectKey, template: Object, policy: &Policy) -> Result<Object, Error> {
+async fn claim_template(
+    context: &Context,
+    resource: &Resource,
+    key: &ObjectKey,
+    template: Object,
+    policy: &Policy,
+) -> Result<Object, Error> {
     let Some(mut patch) = bind::claim(&template, &policy.claimant()) else { return Ok(template) };
     patch["metadata"]["uid"] = template.uid().into();
     let written = write_template(context, resource, key, &patch).await?;

@@ -31,7 +31,12 @@ pub struct Fleet {
 
 impl Fleet {
     /// Starts the controllers against a control plane and waits until their caches are filled.
-    pub async fn start(control: ClusterApi, connect: Box<dyn Connect>, interpreter: Arc<dyn Interpreter>, options: Options) -> Result<Self, regex::Error> {
+    pub async fn start(
+        control: ClusterApi,
+        connect: Box<dyn Connect>,
+        interpreter: Arc<dyn Interpreter>,
+        options: Options,
+    ) -> Result<Self, regex::Error> {
         let queues = Queues::new(options.windows);
         let shared: Arc<OnceLock<std::sync::Weak<Context>>> = Arc::default();
         let own_listener = own_listener(queues.clone(), shared.clone());
@@ -262,7 +267,9 @@ fn template_listener(queues: Arc<Queues>) -> TemplateListener {
 fn member_listener(queues: Arc<Queues>) -> MemberListener {
     Arc::new(move |cluster, _, change| {
         let object = change.object();
-        let (Some(namespace), Some(name)) = (object.annotation(labels::WORK_NAMESPACE), object.annotation(labels::WORK_NAME)) else { return };
+        let (Some(namespace), Some(name)) = (object.annotation(labels::WORK_NAMESPACE), object.annotation(labels::WORK_NAME)) else {
+            return;
+        };
         let work = ObjectKey::new(Some(namespace), name);
         if change.is_desired_changed() && !change.is_own_write {
             queues.add_work(cluster, work.clone());

@@ -48,7 +48,8 @@ impl ConnectBySecret {
 impl Connect for ConnectBySecret {
     fn connect<'a>(&'a self, cluster: &'a Cluster) -> BoxFuture<'a, Result<ClusterApi, String>> {
         Box::pin(async move {
-            let endpoint = cluster.spec.api_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()).ok_or("`spec.apiEndpoint` is empty")?;
+            let endpoint =
+                cluster.spec.api_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty()).ok_or("`spec.apiEndpoint` is empty")?;
             let uri: http::Uri = endpoint.parse().map_err(|error| format!("`spec.apiEndpoint` `{endpoint}` is not a URL: {error}"))?;
             let secret = self.secret(cluster).await?;
             let mut config = kube::Config::new(uri);
@@ -68,12 +69,20 @@ impl Connect for ConnectBySecret {
 }
 
 fn secrets() -> Resource {
-    Resource { group: String::new(), version: "v1".into(), kind: "Secret".into(), plural: "secrets".into(), namespaced: true, has_status: false }
+    Resource {
+        group: String::new(),
+        version: "v1".into(),
+        kind: "Secret".into(),
+        plural: "secrets".into(),
+        namespaced: true,
+        has_status: false,
+    }
 }
 
 fn secret_text(secret: &Object, key: &str) -> Result<Option<String>, String> {
     let Some(encoded) = secret.at(&["data", key]).and_then(|value| value.as_str()) else { return Ok(None) };
-    let bytes: k8s_openapi::ByteString = serde_json::from_value(encoded.into()).map_err(|_| format!("`data.{key}` of the Secret is not base64"))?;
+    let bytes: k8s_openapi::ByteString =
+        serde_json::from_value(encoded.into()).map_err(|_| format!("`data.{key}` of the Secret is not base64"))?;
     let text = String::from_utf8(bytes.0).map_err(|_| format!("`data.{key}` of the Secret is not text"))?;
     Ok(Some(text).filter(|text| !text.is_empty()))
 }

@@ -103,7 +103,12 @@ impl Shared {
                 let state = if *serving { "serves" } else { "is loaded; a higher version serves" };
                 (format!("Loaded {short}"), Severity::Normal, "Loaded".to_owned(), format!("plugin `{plugin}` {version} ({short}) {state}"))
             }
-            LoadOutcome::Refused(error) => (format!("Refused: {}: {}", error.reason, error.message), Severity::Warning, error.reason.to_string(), error.message.clone()),
+            LoadOutcome::Refused(error) => (
+                format!("Refused: {}: {}", error.reason, error.message),
+                Severity::Warning,
+                error.reason.to_string(),
+                error.message.clone(),
+            ),
         };
         if config_map.annotation(labels::PLUGIN_STATUS) == Some(&status) {
             return Ok(());
@@ -126,5 +131,12 @@ fn short(digest: &str) -> &str {
 }
 
 fn config_maps() -> Resource {
-    Resource { group: String::new(), version: "v1".into(), kind: "ConfigMap".into(), plural: "configmaps".into(), namespaced: true, has_status: false }
+    Resource {
+        group: String::new(),
+        version: "v1".into(),
+        kind: "ConfigMap".into(),
+        plural: "configmaps".into(),
+        namespaced: true,
+        has_status: false,
+    }
 }

@@ -43,7 +43,8 @@ pub fn release(object: &Object) -> Option<Value> {
     };
     let labels = keys(&CLAIM_LABELS, &|key| object.label(key).is_some());
     let annotations = keys(&CLAIM_ANNOTATIONS, &|key| object.annotation(key).is_some());
-    (!labels.is_empty() || !annotations.is_empty()).then(|| json!({"metadata": {"labels": labels, "annotations": annotations, "uid": object.uid()}}))
+    (!labels.is_empty() || !annotations.is_empty())
+        .then(|| json!({"metadata": {"labels": labels, "annotations": annotations, "uid": object.uid()}}))
 }
 
 /// Called when a policy of any of the four kinds changes.
@@ -171,7 +172,10 @@ async fn remove(context: &Context, kind: Own, key: &ObjectKey, policy: &Object) 
     }
     for (binding, object) in claimed(context, kind, key)? {
         if let Some(template) = crate::fleet::template_of(&object) {
-            let gvk = GroupVersionKind::new(object.at(&["spec", "resource", "apiVersion"]).and_then(Value::as_str).unwrap_or_default(), &template.kind.kind);
+            let gvk = GroupVersionKind::new(
+                object.at(&["spec", "resource", "apiVersion"]).and_then(Value::as_str).unwrap_or_default(),
+                &template.kind.kind,
+            );
             let live = context.control.template(&gvk, &template.key).await?;
             release_both(context, Some((&binding, &object)), live.as_ref()).await?;
         }

@@ -2,8 +2,8 @@
 //!
 //! Knows nothing of Kubernetes. A key that is added while it is at work runs again afterwards, so no change is lost.
 
-use std::collections::{BinaryHeap, HashMap};
 use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;

@@ -293,7 +293,8 @@ impl Store {
     fn deliver(&self, object: &Object) {
         self.note_delivered(object);
         let is_known = self.read().objects.get(&ObjectKey::of(object)).is_some_and(|entry| {
-            *entry.cached.resource_version == *object.resource_version() || parse_version(&entry.cached.resource_version) > version_of(object)
+            *entry.cached.resource_version == *object.resource_version()
+                || parse_version(&entry.cached.resource_version) > version_of(object)
         });
         if !is_known {
             self.put(object, false);

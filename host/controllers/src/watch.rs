@@ -63,7 +63,9 @@ impl Own {
         let (group, version, kind, plural, namespaced) = match self {
             Self::Cluster => ("cluster.karmada.io", "v1alpha1", "Cluster", "clusters", false),
             Self::PropagationPolicy => ("policy.karmada.io", "v1alpha1", "PropagationPolicy", "propagationpolicies", true),
-            Self::ClusterPropagationPolicy => ("policy.karmada.io", "v1alpha1", "ClusterPropagationPolicy", "clusterpropagationpolicies", false),
+            Self::ClusterPropagationPolicy => {
+                ("policy.karmada.io", "v1alpha1", "ClusterPropagationPolicy", "clusterpropagationpolicies", false)
+            }
             Self::OverridePolicy => ("policy.karmada.io", "v1alpha1", "OverridePolicy", "overridepolicies", true),
             Self::ClusterOverridePolicy => ("policy.karmada.io", "v1alpha1", "ClusterOverridePolicy", "clusteroverridepolicies", false),
             Self::ResourceBinding => ("work.karmada.io", "v1alpha2", "ResourceBinding", "resourcebindings", true),

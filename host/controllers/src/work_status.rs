@@ -9,8 +9,8 @@ use crate::queue::Next;
 use crate::watch::Own;
 use flotilla_api::names;
 use flotilla_api::work::{ManifestStatus, Work};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use flotilla_core::collect::{self, Report};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -78,7 +78,12 @@ pub fn work(namespace: &Object, cluster: &str, work_id: &str) -> Work {
 /// What the user wrote; the API server's own label and kubectl's record stay here.
 fn carried(entries: Option<&Map<String, Value>>) -> Map<String, Value> {
     const LOCAL: [&str; 2] = ["kubernetes.io/metadata.name", "kubectl.kubernetes.io/last-applied-configuration"];
-    entries.into_iter().flatten().filter(|(key, _)| !LOCAL.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect()
+    entries
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| !LOCAL.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 #[cfg(test)]

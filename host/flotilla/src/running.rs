@@ -30,7 +30,8 @@ pub fn plugin_store(folder: Option<&Path>, options: &Options) -> Result<Arc<Plug
     };
     let store = PluginStore::new(Chain::new(Arc::new(runtime), built_in).with_served_versions(Arc::new(versions)));
     if let Some(folder) = folder {
-        reload(&store, folder).map_err(|error| Failure::new(Code::BadInput, format!("cannot read plugin folder `{}`: {error}", folder.display())))?;
+        reload(&store, folder)
+            .map_err(|error| Failure::new(Code::BadInput, format!("cannot read plugin folder `{}`: {error}", folder.display())))?;
     }
     Ok(Arc::new(store))
 }
@@ -64,7 +65,9 @@ impl Running {
     ) -> Result<Self, Failure> {
         let mut plugins = Plugins::start(control.clone(), store.clone()).await;
         let fleet = Fleet::start(control, connect, store.clone(), options).await;
-        let fleet = Arc::new(fleet.map_err(|error| Failure::new(Code::BadInput, format!("`--skipped-namespaces` holds no regular expression: {error}")))?);
+        let fleet = Arc::new(
+            fleet.map_err(|error| Failure::new(Code::BadInput, format!("`--skipped-namespaces` holds no regular expression: {error}")))?,
+        );
         let context = fleet.context().clone();
         let changed: Arc<dyn Fn() + Send + Sync> = Arc::new(move || interpret_again(&context));
         plugins.follow(changed.clone());

@@ -74,7 +74,7 @@ pub(crate) fn ask(chain: &Chain, operation: Operation, request: &Request) -> Res
         }
         Operation::InterpretHealth => match answered(operation, object, chain.health(object))? {
             Health::Healthy => Ok(json!({"healthy": true})),
-            Health::Unhealthy(_) => Ok(json!({"healthy": false})),
+            Health::Unhealthy(why) => Ok(json!({"healthy": false, "message": why})),
             Health::Unknown(why) => Err(Unanswered {
                 class: ErrorClass::PluginFailed.to_string(),
                 message: format!("the health of {} is unknown: {why}", object.display()),

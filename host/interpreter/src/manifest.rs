@@ -9,7 +9,7 @@ use flotilla_api::interpretation::Operation;
 use flotilla_api::object::{GroupVersionKind, Object};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// A manifest, read and checked.
@@ -29,8 +29,8 @@ pub struct Manifest {
     pub hooks: Option<Vec<Operation>>,
     /// What a call may use.
     pub limits: Limits,
-    /// What the plugin is told when it asks for its settings; a JSON object.
-    pub settings: Value,
+    /// What the plugin is told when it asks for its settings.
+    pub settings: Map<String, Value>,
 }
 
 /// Which objects a plugin is asked about.
@@ -103,8 +103,8 @@ impl Written {
             return Err(format!("`source: {source}` is not supported yet; put the component into `binaryData.plugin.wasm.zst`"));
         }
         let settings = match self.settings.unwrap_or(Value::Null) {
-            Value::Null => Value::Object(serde_json::Map::new()),
-            settings @ Value::Object(_) => settings,
+            Value::Null => Map::new(),
+            Value::Object(settings) => settings,
             other => return Err(format!("`settings` is {}, not a map", crate::changes::type_of(&other))),
         };
         if let Some(labels) = &self.r#match.label_selector {
@@ -245,13 +245,13 @@ mod tests {
         assert_eq!(manifest.scope.targets[1].to_string(), "v1 Pod");
         assert_eq!(manifest.hooks, Some(vec![Operation::InterpretReplica, Operation::InterpretHealth]));
         assert_eq!(manifest.limits, Limits { deadline: Duration::from_millis(20), memory: 64 << 20, output: 512 << 10 });
-        assert_eq!(manifest.settings, json!({"countSidecars": false}));
+        assert_eq!(Value::from(manifest.settings), json!({"countSidecars": false}));
     }
 
     #[test]
     fn an_empty_manifest_has_defaults() {
         let manifest = Manifest::parse("").expect("a manifest");
-        assert_eq!((manifest.limits, manifest.settings), (Limits::default(), json!({})));
+        assert_eq!((manifest.limits, manifest.settings), (Limits::default(), Map::new()));
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Package {
         let functions = hooks(runtime, &component, manifest)?;
         let instance = link(runtime, &component, manifest)?;
         let origin = Origin { layer, plugin: who.name, version: who.version, digest: self.digest.clone() };
-        let settings = manifest.settings.to_string();
+        let settings = serde_json::to_string(&manifest.settings).expect("a map of JSON values is JSON");
         let callee = Callee { origin: Arc::new(origin), settings: settings.as_str().into(), limits: manifest.limits, instance };
         let hooks = declare::hooks(runtime, &callee, &functions)?;
         Ok(Plugin {

@@ -63,13 +63,7 @@ pub enum BuildError {
 pub fn build(request: &Request) -> Result<Vec<Plugin>, BuildError> {
     let modules = cargo::modules(request)?;
     if let (Some(file), count @ 2..) = (request.output_file(), modules.len()) {
-        return Err(BuildError::OneFile {
-            path: file.to_owned(),
-            count,
-        });
+        return Err(BuildError::OneFile { path: file.to_owned(), count });
     }
-    modules
-        .iter()
-        .map(|module| component::write(module, request))
-        .collect()
+    modules.iter().map(|module| component::write(module, request)).collect()
 }

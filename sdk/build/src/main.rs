@@ -11,11 +11,7 @@ fn main() -> ExitCode {
         eprintln!("usage: flotilla-plugin-build MANIFEST DIRECTORY");
         return ExitCode::from(2);
     };
-    report(build(&Request {
-        manifest: manifest.into(),
-        output: directory.into(),
-        debug: false,
-    }))
+    report(build(&Request { manifest: manifest.into(), output: directory.into(), debug: false }))
 }
 
 fn report(result: Result<Vec<Plugin>, BuildError>) -> ExitCode {
@@ -23,11 +19,7 @@ fn report(result: Result<Vec<Plugin>, BuildError>) -> ExitCode {
         Ok(plugins) => {
             for plugin in plugins {
                 let state = if plugin.written { "" } else { ", unchanged" };
-                println!(
-                    "{} ({} KiB{state})",
-                    plugin.file.display(),
-                    plugin.size.div_ceil(1024)
-                );
+                println!("{} ({} KiB{state})", plugin.file.display(), plugin.size.div_ceil(1024));
             }
             ExitCode::SUCCESS
         }

@@ -3,8 +3,7 @@
 //! `Reads` (a struct with [`Fields`](macro@crate::Fields)) is all that a hook gets to see of the object; a field that is not in it
 //! reads as absent. `WRITES` is all that it may change.
 
-use crate::fields::read;
-use crate::{Changes, Component, Demand, Dependency, Fields, Result, ToJson, Verdict};
+use crate::{Changes, Component, Demand, Dependency, Error, Fields, Path, Result, ToJson, Value, Verdict, value};
 
 /// InterpretReplica: how many replicas a template asks for and what each needs.
 pub trait Replicas {
@@ -101,7 +100,16 @@ pub struct Item<S> {
 
 /// The status items as the host hands them over: one JSON array.
 pub(crate) fn items<S: Fields>(text: Option<&str>) -> Result<Option<Vec<Item<S>>>> {
-    text.map(read).transpose()
+    let list = |value: Value<'_>| value.items().ok_or_else(|| Path::ROOT.expected("a list", value))?.map(item).collect();
+    text.map(|text| value::parse(text, list)).transpose()
+}
+
+/// One item; a refusal names the cluster.
+fn item<S: Fields>(value: Value<'_>) -> Result<Item<S>> {
+    Item::read(value, &Path::ROOT).map_err(|error| {
+        let cluster = value.get("clusterName", &Path::ROOT).ok().flatten().and_then(Value::as_str).unwrap_or_default();
+        Error::invalid(format!("cluster `{cluster}`: {error}"))
+    })
 }
 
 /// Runs before each hook: a panic is written to the log, since all that the host sees of it is a trap.

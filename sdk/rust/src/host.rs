@@ -27,5 +27,6 @@ pub fn now() -> String {
 
 /// Stops a native test that would call a function of the host.
 pub(crate) fn needs_host(function: &str) {
-    assert!(cfg!(target_arch = "wasm32"), "`{function}` is answered by the host: test this hook with a case file, `flotilla plugin test`");
+    let here = cfg!(target_arch = "wasm32");
+    assert!(here, "`{function}` is answered by the host: try this hook with `flotilla interpret -p plugin.wasm -f object.yaml`");
 }

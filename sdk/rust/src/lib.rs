@@ -35,7 +35,7 @@
 //! ```
 //!
 //! Start at [`plugin!`], go on with the trait of a hook (they have the names of the contract's interfaces) and with
-//! [`Fields`](macro@Fields). A plugin lives for one call: nothing here keeps anything for the next one. A plugin's author needs no
+//! [`Fields`](macro@Fields); answers that are objects of the author's own derive [`ToJson`](macro@ToJson). A plugin lives for one call: nothing here keeps anything for the next one. A plugin's author needs no
 //! `unsafe`; what there is stands in `memory.rs`, in `bindings.rs` (generated) and in [`plugin!`]'s link section.
 #![warn(missing_docs)]
 
@@ -72,3 +72,8 @@ pub use json::{Json, ToJson};
 pub use path::Path;
 pub use value::Value;
 pub use words::{Component, Demand, Dependency, Reference, Requirements, Verdict};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

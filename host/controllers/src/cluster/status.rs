@@ -1,11 +1,11 @@
 //! From what was observed of a member to what its Cluster object says: pure.
 
 use crate::capacity::{Amounts, Capacity};
-use flotilla_core::conditions::{self, Finding};
 use crate::served::Served;
 use flotilla_api::cluster::{ApiEnablement, ApiResource, COMPLETE_API_ENABLEMENTS, ClusterStatus, NodeSummary, READY, ResourceSummary};
 use flotilla_api::labels;
 use flotilla_api::quantity::Amount;
+use flotilla_core::conditions::{self, Finding};
 use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -114,7 +114,9 @@ pub fn status(old: Option<&ClusterStatus>, adopted: bool, seen: &Observation, no
     if adopted {
         let (holds, reason, message) = match &seen.health {
             Health::Well => (true, "ClusterReady", "cluster is healthy and ready to accept workloads".to_owned()),
-            Health::Unwell(why) => (false, "ClusterNotReady", format!("cluster is reachable but health endpoint responded without ok: {why}")),
+            Health::Unwell(why) => {
+                (false, "ClusterNotReady", format!("cluster is reachable but health endpoint responded without ok: {why}"))
+            }
             Health::Unreachable(why) => (false, "ClusterNotReachable", format!("cluster is not reachable: {why}")),
         };
         note(&mut new, now, READY, holds, reason, message);
@@ -123,7 +125,9 @@ pub fn status(old: Option<&ClusterStatus>, adopted: bool, seen: &Observation, no
         new.kubernetes_version = seen.version.clone();
     }
     match (&seen.apis, &seen.apis_error) {
-        (Some(apis), _) if apis.is_empty() => note(&mut new, now, COMPLETE_API_ENABLEMENTS, false, "Empty", "the list of APIs is empty".to_owned()),
+        (Some(apis), _) if apis.is_empty() => {
+            note(&mut new, now, COMPLETE_API_ENABLEMENTS, false, "Empty", "the list of APIs is empty".to_owned())
+        }
         (Some(apis), _) => {
             new.api_enablements = apis.clone();
             note(&mut new, now, COMPLETE_API_ENABLEMENTS, true, "Complete", "the list of APIs is complete".to_owned());
@@ -146,7 +150,8 @@ pub fn taints(old: &[Taint], status: &ClusterStatus) -> Option<Vec<Taint>> {
         Some("Unknown") => Some(labels::TAINT_UNREACHABLE),
         _ => Some(labels::TAINT_NOT_READY),
     };
-    let is_ours = |taint: &Taint| taint.effect == "NoSchedule" && (taint.key == labels::TAINT_NOT_READY || taint.key == labels::TAINT_UNREACHABLE);
+    let is_ours =
+        |taint: &Taint| taint.effect == "NoSchedule" && (taint.key == labels::TAINT_NOT_READY || taint.key == labels::TAINT_UNREACHABLE);
     let mut new: Vec<Taint> = old.iter().filter(|taint| !is_ours(taint) || Some(taint.key.as_str()) == wanted).cloned().collect();
     if let Some(key) = wanted.filter(|key| !new.iter().any(|taint| taint.key == *key && taint.effect == "NoSchedule")) {
         new.push(Taint { key: key.to_owned(), effect: "NoSchedule".to_owned(), value: None, time_added: None });

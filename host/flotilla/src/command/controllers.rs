@@ -78,17 +78,24 @@ impl Controllers {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         let config = match &self.kubeconfig {
             Some(path) => {
-                let cannot = |error: kube::config::KubeconfigError| Failure::new(Code::BadInput, format!("kubeconfig `{}` cannot be used: {error}", path.display()));
+                let cannot = |error: kube::config::KubeconfigError| {
+                    Failure::new(Code::BadInput, format!("kubeconfig `{}` cannot be used: {error}", path.display()))
+                };
                 let kubeconfig = Kubeconfig::read_from(path).map_err(cannot)?;
                 kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(cannot)?
             }
-            None if self.context.is_some() => kube::Config::from_kubeconfig(&options).await.map_err(|error| Failure::new(Code::BadInput, format!("the kubeconfig cannot be used: {error}")))?,
-            None => kube::Config::infer().await.map_err(|error| Failure::new(Code::BadInput, format!("there is no kubeconfig: {error}")).hint("give one with `--kubeconfig FILE`"))?,
+            None if self.context.is_some() => kube::Config::from_kubeconfig(&options)
+                .await
+                .map_err(|error| Failure::new(Code::BadInput, format!("the kubeconfig cannot be used: {error}")))?,
+            None => kube::Config::infer().await.map_err(|error| {
+                Failure::new(Code::BadInput, format!("there is no kubeconfig: {error}")).hint("give one with `--kubeconfig FILE`")
+            })?,
         };
         kube::Client::try_from(config).map_err(|error| unreachable(&error.to_string()))
     }
 }
 
 fn unreachable(why: &str) -> Failure {
-    Failure::new(Code::Unreachable, format!("the control plane cannot be reached: {why}")).hint("check `kubectl --kubeconfig … get --raw /readyz`")
+    Failure::new(Code::Unreachable, format!("the control plane cannot be reached: {why}"))
+        .hint("check `kubectl --kubeconfig … get --raw /readyz`")
 }

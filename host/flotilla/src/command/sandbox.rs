@@ -20,7 +20,9 @@ use std::time::Duration;
 
 /// Arguments of `sandbox`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "All state is in memory: it is gone when the sandbox ends.\n\nExample:\n  flotilla sandbox --members 3 --kubeconfig /tmp/fleet.yaml &\n  kubectl --kubeconfig /tmp/fleet.yaml apply -f deploy/demo/shop/\n  kubectl --kubeconfig /tmp/fleet.yaml --context member1 get deployments -A")]
+#[command(
+    after_help = "All state is in memory: it is gone when the sandbox ends.\n\nExample:\n  flotilla sandbox --members 3 --kubeconfig /tmp/fleet.yaml &\n  kubectl --kubeconfig /tmp/fleet.yaml apply -f deploy/demo/shop/\n  kubectl --kubeconfig /tmp/fleet.yaml --context member1 get deployments -A"
+)]
 pub struct Sandbox {
     /// How many members
     #[arg(long, value_name = "N", default_value_t = 3)]
@@ -107,7 +109,8 @@ impl Sandbox {
         let path = self.kubeconfig.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("flotilla-{}.yaml", std::process::id())));
         let all = std::iter::once(clusters.control()).chain(clusters.members());
         let contexts: Vec<_> = all.filter_map(|cluster| cluster.access.clone()).collect();
-        kubeconfig::write(&path, &contexts).map_err(|error| Failure::new(Code::BadInput, format!("kubeconfig `{}` cannot be written: {error}", path.display())))?;
+        kubeconfig::write(&path, &contexts)
+            .map_err(|error| Failure::new(Code::BadInput, format!("kubeconfig `{}` cannot be written: {error}", path.display())))?;
         Ok(path)
     }
 

@@ -29,7 +29,12 @@ impl SandboxAdmission {
         match outcome {
             LoadOutcome::Loaded { .. } => Ok(Admitted::default()),
             LoadOutcome::Refused(error) => {
-                let wrong = FieldError { reason: FieldReason::Invalid, field: "data".into(), value: String::new(), detail: format!("{}: {}", error.reason, error.message) };
+                let wrong = FieldError {
+                    reason: FieldReason::Invalid,
+                    field: "data".into(),
+                    value: String::new(),
+                    detail: format!("{}: {}", error.reason, error.message),
+                };
                 Err(ApiError::invalid("", "ConfigMap", config_map.name(), &[wrong]))
             }
         }
@@ -38,7 +43,10 @@ impl SandboxAdmission {
 
 impl Admission for SandboxAdmission {
     fn review(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ApiError> {
-        let Some(new) = request.object.filter(|_| request.subresource.is_empty() && matches!(request.operation, Verb::Create | Verb::Update | Verb::Patch)) else {
+        let Some(new) = request
+            .object
+            .filter(|_| request.subresource.is_empty() && matches!(request.operation, Verb::Create | Verb::Update | Verb::Patch))
+        else {
             return Ok(Admitted::default());
         };
         let new = Object(new.clone());
@@ -46,7 +54,10 @@ impl Admission for SandboxAdmission {
         if request.group == "policy.karmada.io" {
             return review_policy(request, old.as_ref(), &new);
         }
-        let is_plugin = request.group.is_empty() && request.kind == "ConfigMap" && request.namespace == PLUGIN_NAMESPACE && new.label(labels::PLUGIN_ENABLED) == Some("true");
+        let is_plugin = request.group.is_empty()
+            && request.kind == "ConfigMap"
+            && request.namespace == PLUGIN_NAMESPACE
+            && new.label(labels::PLUGIN_ENABLED) == Some("true");
         let is_changed = old.as_ref().is_none_or(|old| ["data", "binaryData"].iter().any(|field| old.get(field) != new.get(field)));
         if is_plugin && is_changed { self.review_plugin(&new) } else { Ok(Admitted::default()) }
     }

@@ -25,7 +25,8 @@ pub async fn install(control: &ClusterApi, clusters: &Sandbox) -> Result<(), Fai
         create(control, &definitions, Object(serde_json::to_value(&crd).expect("a CRD prints"))).await?;
     }
     for name in [PLUGIN_NAMESPACE, CLUSTER_NAMESPACE] {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"karmada.io/system": "true"}}});
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"karmada.io/system": "true"}}});
         create(control, &Own::Namespace.resource(), Object(namespace)).await?;
     }
     for member in clusters.members() {
@@ -51,7 +52,10 @@ pub async fn until_ready(control: &ClusterApi, clusters: &Sandbox) -> Result<(),
     let started = Instant::now();
     for member in clusters.members() {
         loop {
-            let cluster = control.get(&Own::Cluster.resource(), &ObjectKey::new(None, &member.name)).await.map_err(|error| failed(&member.name, &error))?;
+            let cluster = control
+                .get(&Own::Cluster.resource(), &ObjectKey::new(None, &member.name))
+                .await
+                .map_err(|error| failed(&member.name, &error))?;
             if cluster.is_some_and(|cluster| Cluster::deserialize(&cluster.0).is_ok_and(|cluster| cluster.is_ready())) {
                 break;
             }
