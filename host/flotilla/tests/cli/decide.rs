@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 fn policy() -> Value {
     json!({
         "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "web", "namespace": "shop"},
-        "spec": {"resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}], "placement": {}},
+        "spec": {"resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"}], "placement": {}},
     })
 }
 
@@ -29,7 +29,8 @@ fn overriding_gives_the_object_of_the_cluster() {
         "apiVersion": "policy.karmada.io/v1alpha1", "kind": "OverridePolicy", "metadata": {"name": "o", "namespace": "shop"},
         "spec": {"overrideRules": [{"overriders": overriders}]},
     });
-    let cluster = json!({"apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster", "metadata": {"name": "m1"}, "spec": {"syncMode": "Push"}});
+    let cluster =
+        json!({"apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster", "metadata": {"name": "m1"}, "spec": {"syncMode": "Push"}});
     let question = json!({"object": deployment(), "cluster": cluster, "overridePolicies": [policy]}).to_string();
     let answer = flotilla_on(&["decide", "override", "-f", "-", "-o", "json"], question.as_bytes()).done().json();
     assert_eq!(answer["object"]["metadata"]["annotations"]["seen"], "yes");

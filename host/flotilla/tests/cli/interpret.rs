@@ -89,7 +89,8 @@ fn question(replicas: Value) -> Value {
 
 #[test]
 fn lines_are_answered_in_order_and_unreadable_ones_are_told() {
-    let lines = [question(json!(1)).to_string(), "{".into(), question(json!("x")).to_string(), String::new(), question(json!(4)).to_string()];
+    let lines =
+        [question(json!(1)).to_string(), "{".into(), question(json!("x")).to_string(), String::new(), question(json!(4)).to_string()];
     let ran = flotilla_on(&["interpret", "--batch"], lines.join("\n").as_bytes());
     assert_eq!(ran.code, 2, "{ran:#?}");
     let answers: Vec<Value> = ran.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

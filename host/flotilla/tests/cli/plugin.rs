@@ -26,7 +26,19 @@ fn inspect_tells_what_a_plugin_may_do() {
 
 #[test]
 fn a_config_map_is_made_and_can_be_looked_into() {
-    let args = ["plugin", "manifest", CLONESET, "--set", "limits.memory=64Mi", "--set", "match.namespaces=[shop]", "--priority", "-3", "-o", "json"];
+    let args = [
+        "plugin",
+        "manifest",
+        CLONESET,
+        "--set",
+        "limits.memory=64Mi",
+        "--set",
+        "match.namespaces=[shop]",
+        "--priority",
+        "-3",
+        "-o",
+        "json",
+    ];
     let made = flotilla(&args).done();
     let config_map = made.json();
     assert_eq!(config_map["metadata"]["name"], "cloneset-0.1.0");
@@ -55,7 +67,9 @@ fn cases_go_along_and_are_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let cases = folder.path().join("cases.yaml");
     let case = |replicas: i64| {
-        format!("name: replicas\noperation: InterpretReplica\ndesiredObj: {{apiVersion: apps.kruise.io/v1alpha1, kind: CloneSet, metadata: {{name: a}}, spec: {{replicas: 2, template: {{}}}}}}\noutput: {{replica: {replicas}}}\n")
+        format!(
+            "name: replicas\noperation: InterpretReplica\ndesiredObj: {{apiVersion: apps.kruise.io/v1alpha1, kind: CloneSet, metadata: {{name: a}}, spec: {{replicas: 2, template: {{}}}}}}\noutput: {{replica: {replicas}}}\n"
+        )
     };
     let args = ["plugin", "manifest", CLONESET, "-o", "name", "--cases", cases.to_str().expect("a path")];
     std::fs::write(&cases, case(2)).expect("a file");
@@ -78,7 +92,8 @@ fn a_plugin_is_built_from_its_source() {
 #[test]
 fn what_cannot_be_built_or_read_says_why() {
     flotilla(&["plugin", "build", "--manifest-path", "no/Cargo.toml"]).fails(2, "error: there is no `no/Cargo.toml`\nhint: ");
-    flotilla(&["plugin", "inspect", "deploy/demo/shop/web.yaml"]).fails(2, "error: `deploy/demo/shop/web.yaml` holds 3 objects, expected 1");
+    flotilla(&["plugin", "inspect", "deploy/demo/shop/web.yaml"])
+        .fails(2, "error: `deploy/demo/shop/web.yaml` holds 3 objects, expected 1");
     flotilla_on(&["plugin", "inspect", "-"], b"{apiVersion: v1, kind: Pod, metadata: {name: a}}")
         .fails(2, "error: `-` holds Pod a, expected a component or a ConfigMap\nhint: ");
 }

@@ -102,7 +102,8 @@ impl Served {
         let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a trusted certificate");
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
         tokio::spawn(connection);
-        let request = hyper::Request::builder().method(method).uri(path).header("host", "localhost").header("content-type", "application/json");
+        let request =
+            hyper::Request::builder().method(method).uri(path).header("host", "localhost").header("content-type", "application/json");
         let request = request.body(Full::new(Bytes::from(body))).expect("a request");
         let response = sender.send_request(request).await.expect("a response");
         let status = response.status().as_u16();
