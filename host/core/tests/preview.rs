@@ -59,7 +59,7 @@ fn every_step_has_its_reasons() {
         "Deployment shop/web
   match     -  follows PropagationPolicy shop/web
   match     -  ClusterPropagationPolicy all: cluster-wide, and a PropagationPolicy matches
-  schedule  -  goes to 1 clusters: the placement changed
+  schedule  -  goes to m1 (3): the placement changed
   schedule  m2  the kind is not among `status.apiEnablements`
   schedule  m3  not selected by `clusterAffinity`: cluster is excluded by name
   work      m1  web-56d6c779bb

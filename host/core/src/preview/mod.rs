@@ -15,7 +15,7 @@ use crate::scheduling::wake::DEFAULT_SCHEDULER;
 use crate::scheduling::{Decision, Options, Outcome};
 use flotilla_api::interpretation::{Demand, Interpreter};
 use flotilla_api::object::Object;
-use flotilla_api::work::Work;
+use flotilla_api::work::{TargetCluster, Work};
 use flotilla_api::{labels, names};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -206,7 +206,7 @@ impl<'a> Way<'a> {
     fn note_decision(self, preview: &mut Preview, decision: &Decision<'_>) {
         let (word, message) = match &decision.outcome {
             Outcome::Unchanged => ("Unchanged", decision.trigger.to_string()),
-            Outcome::Scheduled(clusters) => ("Scheduled", format!("goes to {} clusters: {}", clusters.len(), decision.trigger)),
+            Outcome::Scheduled(clusters) => ("Scheduled", format!("goes to {}: {}", named(clusters), decision.trigger)),
             Outcome::Failed { why, .. } => (why.reason(), why.to_string()),
         };
         self.note(preview, Stage::Schedule, None, word, message);
@@ -230,6 +230,15 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Waiting(why) => why.reason(),
         Verdict::Unmatched => "Unmatched",
     }
+}
+
+/// `member1 (1), member2 (2)`; without numbers where nothing is counted.
+fn named(clusters: &[TargetCluster]) -> String {
+    let name = |target: &TargetCluster| match target.replicas {
+        0 => target.name.clone(),
+        replicas => format!("{} ({replicas})", target.name),
+    };
+    if clusters.is_empty() { "no cluster".to_owned() } else { clusters.iter().map(name).collect::<Vec<_>>().join(", ") }
 }
 
 /// An id in the shape of a UUID that is always the same for a name: two FNV-1a hashes of it.
