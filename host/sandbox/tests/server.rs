@@ -238,6 +238,41 @@ async fn a_definition_serves_its_versions_until_it_goes() {
 }
 
 #[tokio::test]
+async fn what_the_storage_version_does_not_know_is_not_kept() {
+    let server = server();
+    let schema = |field: &str| json!({"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {field: {"type": "string"}}}}}});
+    let version =
+        |name: &str, storage: bool, field: &str| json!({"name": name, "served": true, "storage": storage, "schema": schema(field)});
+    let definition = json!({"metadata": {"name": "boats.sea.io"}, "spec": {"group": "sea.io", "scope": "Namespaced",
+        "names": {"plural": "boats", "kind": "Boat"}, "versions": [version("v1beta1", false, "old"), version("v1", true, "new")]}});
+    let definitions: Api<CustomResourceDefinition> = Api::all(server.client());
+    definitions.create(&PostParams::default(), &from(definition)).await.unwrap();
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("sea.io", "v1beta1", "Boat"), "boats");
+    let boats: Api<DynamicObject> = Api::namespaced_with(server.client(), "default", &resource);
+    let boat = json!({"apiVersion": "sea.io/v1beta1", "kind": "Boat", "metadata": {"name": "a"}, "spec": {"old": "x"}});
+    let made = boats.create(&PostParams::default(), &from(boat)).await.unwrap();
+    assert_eq!((&made.data["spec"], made.types.unwrap().api_version.as_str()), (&json!({}), "sea.io/v1beta1"));
+}
+
+#[tokio::test]
+async fn a_definition_that_makes_no_sense_is_refused() {
+    let server = server();
+    let definitions: Api<CustomResourceDefinition> = Api::all(server.client());
+    let mut wrong = definition();
+    wrong.metadata.name = Some("ships.sea.io".into());
+    wrong.spec.versions[0].storage = true;
+    let refused = definitions.create(&PostParams::default(), &wrong).await.unwrap_err();
+    let kube::Error::Api(status) = refused else { panic!("{refused}") };
+    assert_eq!(status.code, 422);
+    assert!(
+        status.message.contains("metadata.name: Invalid value: \"ships.sea.io\": must be spec.names.plural+\".\"+spec.group"),
+        "{}",
+        status.message
+    );
+    assert!(status.message.contains("must have exactly one version marked as storage version"), "{}", status.message);
+}
+
+#[tokio::test]
 async fn writes_are_counted_by_who_did_them() {
     let server = server();
     let api: Api<ConfigMap> = Api::namespaced(server.client_as("bench"), "default");
