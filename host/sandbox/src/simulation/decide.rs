@@ -67,9 +67,8 @@ impl World {
         };
         let seen = kubelet::Seen { pod: &pod, host_ip: host_ip.as_deref(), pod_ip: &address, since: entry.1 };
         let outcome = kubelet::reconcile(seen, pace, now);
-        if !outcome.actions.is_empty() {
-            self.addresses += 1;
-        }
+        let takes_address = stage == Stage::Starting && !outcome.actions.is_empty();
+        self.addresses += u32::from(takes_address);
         Some(outcome)
     }
 

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 const FIRST_DELAY: Duration = Duration::from_millis(5);
-const LAST_DELAY: Duration = Duration::from_secs(60);
+const LAST_DELAY: Duration = Duration::from_secs(10);
 
 /// Work whose turn depends on what it is: what others build on is done before them, so that they need to look less often.
 pub trait Ranked {

@@ -20,6 +20,7 @@ use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::utils::Backoff;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 use std::collections::VecDeque;
@@ -123,7 +124,7 @@ impl Shell {
             }
             let api: Api<Definition> = Api::all_with(self.client.clone(), &definitions::resource());
             let config = watcher::Config::default().fields(&format!("metadata.name={}", definitions::name(kinds)));
-            let seen = watcher(api, config).default_backoff().filter_map(|event| async move { event.ok() });
+            let seen = watcher(api, config).backoff(Patience::default()).filter_map(|event| async move { event.ok() });
             let updates = seen.map(move |event| Box::new(move |world: &mut World| note_definition(world, index, &event)) as Update);
             self.watches.push(updates.boxed());
         }
@@ -202,7 +203,7 @@ impl Shell {
             }
             Some(failure) => {
                 tracing::debug!(?work, code = failure.code, error = failure.message, "will be tried again");
-                if failure.replicating {
+                if failure.replicating && failure.code != 0 {
                     self.world.errors.insert(work.clone(), failure.message);
                 }
                 self.world.queue.failed(work, Instant::now());
@@ -244,8 +245,33 @@ fn note_definition(world: &mut World, index: usize, event: &watcher::Event<Defin
     }
 }
 
+/// How long a watch that failed waits before it is begun anew: up to a second, for the server is near.
+struct Patience(Duration);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Duration::from_millis(50))
+    }
+}
+
+impl Iterator for Patience {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = self.0;
+        self.0 = (wait * 2).min(Duration::from_secs(1));
+        Some(wait)
+    }
+}
+
+impl Backoff for Patience {
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
 fn updates<K: Kept>(api: Api<K>) -> impl Stream<Item = Update> + Send + 'static {
-    watcher(api, watcher::Config::default()).default_backoff().filter_map(|event| async move {
+    watcher(api, watcher::Config::default()).backoff(Patience::default()).filter_map(|event| async move {
         match event {
             Ok(event) => Some(Box::new(move |world: &mut World| world.observe(event)) as Update),
             Err(error) => {

@@ -1,6 +1,7 @@
 //! A member on the in-memory API server, seen through a client: what a user would see after a while.
 
 use super::*;
+use crate::faults::Faults;
 use crate::lifecycle;
 use crate::server::{ApiServer, ServerOptions};
 use futures::StreamExt as _;
@@ -18,8 +19,8 @@ use serde_json::{Value, json};
 /// A member with a namespace `shop`.
 struct Member {
     client: Client,
-    _server: ApiServer,
-    _simulation: Simulation,
+    server: ApiServer,
+    simulation: Simulation,
 }
 
 impl Member {
@@ -35,7 +36,7 @@ impl Member {
         namespaces.create(&PostParams::default(), &serde_json::from_value(json!({"metadata": {"name": "shop"}})).unwrap()).await.unwrap();
         let options = MemberOptions { node_prefix: "m1-".to_owned(), job_duration: Duration::ZERO, ..options };
         let simulation = start(server.client_as("simulation"), options);
-        Self { client, _server: server, _simulation: simulation }
+        Self { client, server, simulation }
     }
 
     fn api<K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>>(&self) -> Api<K> {
@@ -258,13 +259,56 @@ async fn events_tell_what_happened() {
 async fn many_deployments_settle() {
     let member = Member::start_with(MemberOptions { pods_per_node: 1000, cpu: "1000".to_owned(), ..MemberOptions::default() }).await;
     let deployments: Api<Deployment> = member.api();
-    for number in 0..20 {
+    for number in 0..10 {
         let mut web: Deployment = sample::yaml(WEB);
         web.metadata.name = Some(format!("web-{number}"));
-        web.spec.as_mut().unwrap().replicas = Some(10);
+        web.spec.as_mut().unwrap().replicas = Some(5);
         deployments.create(&PostParams::default(), &web).await.unwrap();
     }
-    for number in 0..20 {
-        until(&deployments, &format!("web-{number}"), |web| web["status"]["availableReplicas"] == 10).await;
+    for number in 0..10 {
+        until(&deployments, &format!("web-{number}"), |web| web["status"]["availableReplicas"] == 5).await;
     }
+}
+
+#[tokio::test]
+async fn a_member_settles_although_every_third_request_fails() {
+    let member = Member::start().await;
+    let deployments: Api<Deployment> = member.api();
+    deployments.create(&PostParams::default(), &sample::yaml(WEB)).await.unwrap();
+    member.server.set_faults(Faults { error_rate: 0.3, ..Faults::default() });
+    let settled = async {
+        loop {
+            let web = deployments.get("web").await.ok().and_then(|web| web.status);
+            if web.is_some_and(|status| status.available_replicas == Some(2)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), settled).await.unwrap();
+    member.server.set_faults(Faults::default());
+    let pods: Api<Pod> = member.api();
+    assert_eq!(pods.list(&ListParams::default()).await.unwrap().items.len(), 2);
+}
+
+#[tokio::test]
+async fn a_simulation_that_starts_anew_writes_nothing_about_what_is_settled() {
+    let Member { client, server, simulation } = Member::start().await;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "shop");
+    deployments.create(&PostParams::default(), &sample::yaml(WEB)).await.unwrap();
+    until(&deployments, "web", |web| web["status"]["conditions"][1]["reason"] == "NewReplicaSetAvailable").await;
+    simulation.shutdown().await;
+    let writes = |server: &ApiServer| {
+        let counts = server.write_counts().into_iter();
+        counts
+            .filter(|(key, _)| key.resource.contains("sets") || key.resource.contains("deployments") || key.resource == "nodes")
+            .collect::<Vec<_>>()
+    };
+    let before = writes(&server);
+    let _again = start(server.client_as("simulation"), MemberOptions { node_prefix: "m1-".to_owned(), ..MemberOptions::default() });
+    let pods: Api<Pod> = Api::namespaced(client, "shop");
+    let alone = "{apiVersion: v1, kind: Pod, metadata: {name: alone}, spec: {containers: [{name: main, image: a}]}}";
+    pods.create(&PostParams::default(), &sample::yaml(alone)).await.unwrap();
+    until(&pods, "alone", |pod| pod["status"]["phase"] == "Running").await;
+    assert_eq!(writes(&server), before);
 }
