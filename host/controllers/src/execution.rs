@@ -129,7 +129,8 @@ async fn apply_manifest(context: &Context, member: &Member, served: &Served, man
     let key = ObjectKey::of(manifest);
     let cached = member.store(resource).get(&key).map_err(|error| what(&error))?;
     let mut observed = cached.map(|cached| cached.parse());
-    let decide = |observed: Option<&Object>| apply::apply(manifest, observed, known, &*context.interpreter).map_err(|refused| refused.to_string());
+    let decide =
+        |observed: Option<&Object>| apply::apply(manifest, observed, known, &*context.interpreter).map_err(|refused| refused.to_string());
     let mut decision = decide(observed.as_ref())?;
     if decision == Apply::Create {
         match member.api.create(resource, manifest).await {

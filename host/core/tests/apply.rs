@@ -99,7 +99,8 @@ fn after_a_restart_the_works_status_tells_whether_it_was_applied() {
 
 #[test]
 fn what_is_kept_of_the_member_is_no_change_when_it_changes() {
-    let paused = |paused| OBSERVED.replace("spec: {replicas: 2}", &format!("spec: {{replicas: 2, paused: {paused}, progressDeadlineSeconds: 600}}"));
+    let paused =
+        |paused| OBSERVED.replace("spec: {replicas: 2}", &format!("spec: {{replicas: 2, paused: {paused}, progressDeadlineSeconds: 600}}"));
     let body = one(&MANIFEST.replace("replicas: 2", "replicas: 2, paused: true"));
     let agreed = Known::Agreed(Agreed::new(&body, &one(&paused(true))));
     assert!(is_left(MANIFEST, &paused(false), agreed));
@@ -154,7 +155,8 @@ fn the_plugin_says_what_else_is_kept() {
 
 #[test]
 fn a_plugin_that_gives_no_answer_holds_the_object_still() {
-    let refused = apply(&one(&MANIFEST.replace("note: x", "broken: Retain")), Some(&one(OBSERVED)), Known::Nothing, &Plugin).expect_err("an error");
+    let refused =
+        apply(&one(&MANIFEST.replace("note: x", "broken: Retain")), Some(&one(OBSERVED)), Known::Nothing, &Plugin).expect_err("an error");
     assert_eq!(refused.reason(), "Trap");
     assert_eq!(refused.to_string(), "Deployment shop/web: plugin `test` trapped in `retention`");
 }

@@ -142,7 +142,11 @@ mod tests {
     #[test]
     fn what_an_api_server_fills_in_is_besides() {
         check(json!({"a": 1}), json!({"a": 1, "b": 2}), Some(json!({"b": 2})));
-        check(json!({"list": [{"a": 1}, {"a": 2}]}), json!({"list": [{"a": 1}, {"a": 2, "b": 3}]}), Some(json!({"list": [null, {"b": 3}]})));
+        check(
+            json!({"list": [{"a": 1}, {"a": 2}]}),
+            json!({"list": [{"a": 1}, {"a": 2, "b": 3}]}),
+            Some(json!({"list": [null, {"b": 3}]})),
+        );
         check(json!({"a": {"b": null}}), json!({}), Some(Value::Null));
         check(json!({"a": {"b": null}, "c": []}), json!({"a": {"b": {"d": 1}}}), Some(json!({"a": {"b": {"d": 1}}})));
         check(json!({"a": 1}), json!({"a": 1, "b": {}}), Some(Value::Null));
