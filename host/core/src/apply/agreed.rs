@@ -74,7 +74,6 @@ const QUANTITIES: [&str; 6] = ["capacity", "hard", "limits", "overhead", "reques
 /// What `observed` says besides `wanted`, `null` for nothing; `None` when it does not say what is wanted. `field` is where both are.
 fn besides(wanted: &Value, observed: &Value, field: &str) -> Option<Value> {
     match (wanted, observed) {
-        (wanted, observed) if is_nothing(wanted) && !observed.is_array() => Some(nothing_or(observed)),
         (Value::Object(wanted), Value::Object(observed)) => {
             let absent = wanted.iter().filter(|(key, _)| !observed.contains_key(*key));
             if !absent.into_iter().all(|(_, value)| is_nothing(value)) {
@@ -98,6 +97,7 @@ fn besides(wanted: &Value, observed: &Value, field: &str) -> Option<Value> {
             let rest: Vec<Value> = rest.collect::<Option<_>>()?;
             Some(if rest.iter().all(Value::is_null) { Value::Null } else { Value::Array(rest) })
         }
+        (wanted, observed) if is_nothing(wanted) && !observed.is_array() => Some(nothing_or(observed)),
         _ => (wanted == observed).then_some(Value::Null),
     }
 }

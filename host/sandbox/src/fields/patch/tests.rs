@@ -1,3 +1,5 @@
+//! What the four kinds of patch do to objects.
+
 use super::*;
 use crate::fields::arbitrary::{Dice, values};
 use crate::fields::recordings;
