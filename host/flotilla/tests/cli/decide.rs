@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 fn policy() -> Value {
     json!({
         "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy",
-        "metadata": {"name": "web", "namespace": "shop", "labels": {"propagationpolicy.karmada.io/permanent-id": "id-web"}},
+        "metadata": {"name": "web", "namespace": "shop", "labels": {"propagationpolicy.karmada.io/permanent-id": "5c1e"}},
         "spec": {"resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"}], "placement": {}},
     })
 }
