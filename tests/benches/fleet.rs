@@ -2,7 +2,7 @@
 //!
 //! Counts do not depend on the machine; times do, and are printed warm (compiled plugins in the cache) and cold beside each other.
 
-use flotilla_tests::fleet::{TestFleet, new_writes};
+use flotilla_tests::fleet::{At, TestFleet, new_writes};
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -63,7 +63,7 @@ async fn writes() {
     ] {
         match object {
             Some(object) => fleet.apply(&object.into()).await,
-            None => fleet.delete(&fleet.control, "apps/v1", "Deployment", Some("default"), "web").await,
+            None => fleet.delete(&fleet.control, At("apps/v1", "Deployment", Some("default"), "web")).await,
         }
         let after = fleet.settled().await;
         print_writes(step, &new_writes(&before, &after));

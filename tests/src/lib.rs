@@ -4,3 +4,4 @@
 pub mod counting;
 pub mod failing;
 pub mod fleet;
+pub mod kubernetes;

@@ -27,7 +27,14 @@ use tokio::time::Instant;
 struct Memory {
     /// Since when probes say something else than the Cluster object.
     crossing_since: Option<Instant>,
-    capacity: Option<(Arc<Member>, Arc<Mutex<Capacity>>, Vec<tokio::task::AbortHandle>)>,
+    followed: Option<Followed>,
+}
+
+/// What is watched in a member for its Cluster object.
+struct Followed {
+    member: Arc<Member>,
+    capacity: Arc<Mutex<Capacity>>,
+    tasks: Vec<tokio::task::AbortHandle>,
 }
 
 /// The controller.
@@ -129,15 +136,15 @@ impl Clusters {
     fn capacity_of(&self, name: &Arc<str>, member: &Arc<Member>) -> Arc<Mutex<Capacity>> {
         let mut memory = self.memory.lock().expect("no code panics while it holds the memory");
         let memory = memory.entry(name.clone()).or_default();
-        if let Some((_, capacity, _)) = memory.capacity.as_ref().filter(|(of, _, _)| Arc::ptr_eq(of, member)) {
-            return capacity.clone();
+        if let Some(followed) = memory.followed.as_ref().filter(|followed| Arc::ptr_eq(&followed.member, member)) {
+            return followed.capacity.clone();
         }
         memory.stop();
         let (queues, key) = (self.context.queues.clone(), name.clone());
         let news: Arc<dyn Fn() + Send + Sync> = Arc::new(move || queues.clusters.add(key.clone()));
         let (capacity, mut tasks) = capacity::follow(&member.api, news.clone());
         tasks.push(crate::definitions::follow(&member.api, news));
-        memory.capacity = Some((member.clone(), capacity.clone(), tasks));
+        memory.followed = Some(Followed { member: member.clone(), capacity: capacity.clone(), tasks });
         capacity
     }
 
@@ -230,7 +237,7 @@ impl Clusters {
 
 impl Memory {
     fn stop(&mut self) {
-        for task in self.capacity.take().into_iter().flat_map(|(_, _, tasks)| tasks) {
+        for task in self.followed.take().into_iter().flat_map(|followed| followed.tasks) {
             task.abort();
         }
     }

@@ -191,11 +191,11 @@ async fn remove(context: &Context, kind: Own, key: &ObjectKey, policy: &Object) 
 
 /// Takes the claims from a binding first, then from its template: so nothing is left claimed without a way to find it.
 pub async fn release_both(context: &Context, binding: Option<(&BindingKey, &Object)>, template: Option<&Object>) -> Result<(), Error> {
-    if let Some((key, object)) = binding {
-        if let Some(patch) = release(object) {
-            let written = context.control.api.patch(&key.kind.resource(), &key.key, &patch).await;
-            context.control.own(key.kind).observe(&written.map_err(writing(format!("{:?} {}", key.kind, key.key)))?);
-        }
+    if let Some((key, object)) = binding
+        && let Some(patch) = release(object)
+    {
+        let written = context.control.api.patch(&key.kind.resource(), &key.key, &patch).await;
+        context.control.own(key.kind).observe(&written.map_err(writing(format!("{:?} {}", key.kind, key.key)))?);
     }
     if let Some((template, patch)) = template.and_then(|template| Some((template, release(template)?))) {
         let served = context.control.served()?;

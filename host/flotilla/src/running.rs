@@ -48,8 +48,7 @@ fn reload(store: &PluginStore, folder: &Path) -> std::io::Result<()> {
 
 /// Running controllers; they end when this is dropped.
 pub struct Running {
-    /// The controllers.
-    pub fleet: Arc<Fleet>,
+    _fleet: Fleet,
     _plugins: Plugins,
     folder: Option<AbortHandle>,
 }
@@ -65,14 +64,13 @@ impl Running {
     ) -> Result<Self, Failure> {
         let mut plugins = Plugins::start(control.clone(), store.clone()).await;
         let fleet = Fleet::start(control, connect, store.clone(), options).await;
-        let fleet = Arc::new(
-            fleet.map_err(|error| Failure::new(Code::BadInput, format!("`--skipped-namespaces` holds no regular expression: {error}")))?,
-        );
+        let fleet =
+            fleet.map_err(|error| Failure::new(Code::BadInput, format!("`--skipped-namespaces` holds no regular expression: {error}")))?;
         let context = fleet.context().clone();
         let changed: Arc<dyn Fn() + Send + Sync> = Arc::new(move || interpret_again(&context));
         plugins.follow(changed.clone());
         let folder = folder.map(|folder| tokio::spawn(watch_folder(store, folder, changed)).abort_handle());
-        Ok(Self { fleet, _plugins: plugins, folder })
+        Ok(Self { _fleet: fleet, _plugins: plugins, folder })
     }
 }
 

@@ -11,7 +11,8 @@ use http::{Method, Request};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
-use kube::runtime::{metadata_watcher, watcher};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -106,8 +107,8 @@ async fn answers_come_as_tables_and_as_metadata() {
     let partial = [("accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io")];
     let (_, _, list) = raw(&server, Method::GET, DEPLOYMENTS, &partial, "").await;
     assert_eq!((&list["kind"], &list["items"][0]["kind"]), (&json!("PartialObjectMetadataList"), &json!("PartialObjectMetadata")));
-    let api: Api<Deployment> = Api::namespaced(server.client(), "default");
-    let events: Vec<_> = metadata_watcher(api, watcher::Config::default()).take(2).try_collect().await.unwrap();
+    let api: Api<PartialObjectMeta<Deployment>> = Api::namespaced(server.client(), "default");
+    let events: Vec<_> = watcher(api, watcher::Config::default()).take(2).try_collect().await.unwrap();
     assert!(matches!(&events[1], watcher::Event::InitApply(object) if object.metadata.name.as_deref() == Some("web")), "{events:?}");
 }
 
