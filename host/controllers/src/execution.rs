@@ -192,7 +192,7 @@ async fn remove(context: &Context, key: &ObjectKey, object: &Object, work: &Work
     let left: Vec<&Value> = finalizers.iter().filter(|finalizer| *finalizer != labels::EXECUTION_FINALIZER).collect();
     let patch = json!({"metadata": {"finalizers": left, "resourceVersion": object.resource_version()}});
     match context.control.api.patch(&Own::Work.resource(), key, &patch).await {
-        Ok(_) => {}
+        Ok(written) => context.control.own(Own::Work).observe(&written),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(writing(format!("Work {key}"))(error)),
     }

@@ -196,8 +196,11 @@ impl Store {
         let _ = synced.wait_for(|synced| *synced).await;
     }
 
-    /// Enters an object that the API server returned from our own write.
+    /// Enters an object that the API server returned from our own write. One whose last finalizer that write took is gone.
     pub fn observe(&self, object: &Object) {
+        if is_gone(object) {
+            return self.remove_own(object);
+        }
         let version = version_of(object);
         let is_news = {
             let contents = self.read();
@@ -345,6 +348,14 @@ impl Store {
         }
     }
 
+    fn remove_own(&self, object: &Object) {
+        let key = ObjectKey::of(object);
+        let is_known = self.read().objects.get(&key).is_some_and(|entry| *entry.cached.uid == *object.uid());
+        if is_known {
+            self.remove(&key);
+        }
+    }
+
     /// An error while not everything has been seen.
     pub fn ensure_synced(&self) -> Result<(), NotSynced> {
         if self.is_synced() {
@@ -373,6 +384,14 @@ impl Contents {
             }
         }
     }
+}
+
+/// Whether the API server has removed what it returned: nothing holds it back any more.
+fn is_gone(object: &Object) -> bool {
+    let is_empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
+    object.is_deleting()
+        && object.at(&["metadata", "finalizers"]).is_none_or(is_empty)
+        && object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0) == 0
 }
 
 fn version_of(object: &Object) -> u64 {
