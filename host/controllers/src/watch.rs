@@ -122,9 +122,13 @@ impl SharedServed {
         self.0.read().expect("no code panics while it holds the snapshot").clone()
     }
 
-    /// Replaces what is served; says whether anything changed.
+    /// Replaces what is served, as far as it is known; says whether anything changed.
     pub fn set(&self, served: Served) -> bool {
         let mut current = self.0.write().expect("no code panics while it holds the snapshot");
+        let served = match current.as_deref() {
+            Some(before) => served.or_as_before(before),
+            None => served,
+        };
         let is_changed = current.as_deref() != Some(&served);
         if is_changed {
             *current = Some(Arc::new(served));

@@ -276,7 +276,7 @@ mod tests {
         refused("limits: {deadline: 1h}", "`1h` is no duration");
         refused("limits: {memory: 2Gi}", "`limits.memory` must be at most 1024 MiB");
         refused("settings: [1]", "`settings` is a list");
-        refused("match: {labelSelector: {matchLabels: {a: b c}}}", "`b c` is no label value");
+        refused("match: {labelSelector: {matchLabels: {a: b c}}}", "value `b c` of key `a` must consist of letters");
         refused("priority: [", "plugin.yaml");
     }
 }
