@@ -1,7 +1,7 @@
 //! `flotilla init`: installs what the chart installs, without helm: the same objects, from the manifest that is rendered from the chart.
 
 use crate::exit::{Code, Failure, bad_input};
-use crate::input::parse_documents;
+use crate::input::{parse_documents, read_text};
 use crate::output::{Output, print_line, print_value};
 use crate::reached::{Reached, Wanted, reference, resource_of};
 use crate::running::block_on;
@@ -39,6 +39,12 @@ pub struct Init {
     /// Only the kinds and the namespaces, for a control plane whose controllers run elsewhere
     #[arg(long)]
     crds_only: bool,
+    /// With `--crds-only`: where `flotilla webhook` is reached, for API servers to ask it about policies and plugins
+    #[arg(long, value_name = "URL", requires = "crds_only")]
+    webhook_url: Option<String>,
+    /// The authority of its certificate in PEM, which `flotilla webhook --ca-out` writes
+    #[arg(long, value_name = "FILE", requires = "webhook_url")]
+    webhook_ca: Option<PathBuf>,
     /// Image of the controllers and of the webhook, instead of this version's
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
@@ -60,7 +66,7 @@ impl Init {
     }
 
     /// Everything but what only the cluster knows: whether it has a certificate already.
-    fn objects(&self) -> Vec<Object> {
+    fn objects(&self) -> Result<Vec<Object>, Failure> {
         let mut objects: Vec<Object> =
             crds().iter().map(|crd| Object(serde_json::to_value(crd).expect("a definition always prints"))).collect();
         objects.push(Object(json!({
@@ -70,16 +76,24 @@ impl Init {
         let rendered = parse_documents(MANIFEST).expect("a test reads the manifest");
         objects.extend(rendered.into_iter().filter(|document| !document.is_null()).map(Object));
         if self.crds_only {
-            objects.retain(|object| ["CustomResourceDefinition", "Namespace"].contains(&object.kind()));
+            let is_asked_for = |object: &Object| match object.kind() {
+                "CustomResourceDefinition" | "Namespace" => true,
+                kind => kind.ends_with("WebhookConfiguration") && self.webhook_url.is_some(),
+            };
+            objects.retain(is_asked_for);
+        }
+        if let Some(url) = &self.webhook_url {
+            let authority = self.webhook_ca.as_deref().map(read_text).transpose()?;
+            objects.iter_mut().for_each(|object| call_at(object, url, authority.as_deref()));
         }
         if let Some(image) = &self.image {
             objects.iter_mut().for_each(|object| set_image(object, image));
         }
-        objects
+        Ok(objects)
     }
 
     fn print(&self, output: Output) -> Result<Code, Failure> {
-        let mut objects = self.objects();
+        let mut objects = self.objects()?;
         if !self.crds_only {
             trust(&mut objects, new_certificate()?);
         }
@@ -97,9 +111,9 @@ impl Init {
     }
 
     async fn install(self) -> Result<Code, Failure> {
+        let mut objects = self.objects()?;
         let wanted = Wanted::Context(self.context.as_deref());
         let cluster = Reached::through("the cluster", self.kubeconfig.as_deref(), wanted).await?;
-        let mut objects = self.objects();
         if !self.crds_only {
             trust(&mut objects, certificate(&cluster).await?);
         }
@@ -136,6 +150,25 @@ fn set_image(object: &mut Object, image: &str) {
     let containers = object.0.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
     for container in containers.into_iter().flatten() {
         container["image"] = image.into();
+    }
+}
+
+/// The webhooks of a configuration.
+fn webhooks(object: &mut Object) -> impl Iterator<Item = &mut Value> {
+    let is_configuration = object.kind().ends_with("WebhookConfiguration");
+    let webhooks = object.get_mut("webhooks").filter(|_| is_configuration).and_then(Value::as_array_mut);
+    webhooks.into_iter().flatten()
+}
+
+/// Has API servers call a webhook at a URL instead of a Service.
+fn call_at(object: &mut Object, url: &str, authority: Option<&str>) {
+    for webhook in webhooks(object) {
+        let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default();
+        let mut client = json!({"url": format!("{}{path}", url.trim_end_matches('/'))});
+        if let Some(authority) = authority {
+            client["caBundle"] = STANDARD.encode(authority).into();
+        }
+        webhook["clientConfig"] = client;
     }
 }
 
@@ -194,10 +227,8 @@ fn certificate_secret(certificate: &Certificate) -> Object {
 /// Adds the Secret, before whatever mounts it, and has the API server trust its authority.
 fn trust(objects: &mut Vec<Object>, certificate: Certificate) {
     let authority = STANDARD.encode(&certificate.authority);
-    for object in objects.iter_mut().filter(|object| object.kind().ends_with("WebhookConfiguration")) {
-        for webhook in object.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
-            webhook["clientConfig"]["caBundle"] = authority.as_str().into();
-        }
+    for webhook in objects.iter_mut().flat_map(webhooks) {
+        webhook["clientConfig"]["caBundle"] = authority.as_str().into();
     }
     let after_namespaces = objects.iter().rposition(|object| object.kind() == "Namespace").map_or(0, |last| last + 1);
     objects.insert(after_namespaces, certificate_secret(&certificate));
@@ -207,15 +238,25 @@ fn trust(objects: &mut Vec<Object>, certificate: Certificate) {
 mod tests {
     use super::*;
 
-    fn all(crds_only: bool) -> Vec<Object> {
-        let init =
-            Init { kubeconfig: None, context: None, crds_only, image: Some("example.org/flotilla:1".into()), dry_run: true, output: None };
-        init.objects()
+    fn init(args: &[&str]) -> Vec<Object> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            init: Init,
+        }
+        let line: Line = clap::Parser::try_parse_from([&["init"], args].concat()).expect("right flags");
+        line.init.objects().expect("all files are there")
+    }
+
+    /// What each webhook is called by: `url`, or the Service's name and path.
+    fn called(objects: &[Object]) -> Vec<String> {
+        let configurations = objects.iter().filter_map(|object| object.0["webhooks"].as_array());
+        configurations.flatten().map(|webhook| webhook["clientConfig"].to_string()).collect()
     }
 
     #[test]
     fn every_object_is_where_its_kind_belongs() {
-        for object in all(false) {
+        for object in init(&["--image", "example.org/flotilla:1"]) {
             let is_cluster_scoped = object.kind().starts_with("Cluster")
                 || object.kind().ends_with("WebhookConfiguration")
                 || ["CustomResourceDefinition", "Namespace"].contains(&object.kind());
@@ -225,27 +266,34 @@ mod tests {
 
     #[test]
     fn a_control_plane_gets_kinds_and_namespaces() {
-        let names: Vec<String> = all(true).iter().map(reference).filter(|name| !name.starts_with("customresourcedefinition")).collect();
+        let names: Vec<String> =
+            init(&["--crds-only"]).iter().map(reference).filter(|name| !name.starts_with("customresourcedefinition")).collect();
         assert_eq!(names, ["namespace/flotilla-system", "namespace/karmada-cluster"]);
     }
 
     #[test]
+    fn a_webhook_that_runs_elsewhere_is_called_there() {
+        let called = called(&init(&["--crds-only", "--webhook-url", "https://hooks.example.org:8443/"]));
+        assert_eq!(called.len(), 4);
+        assert_eq!(called[0], r#"{"url":"https://hooks.example.org:8443/mutate"}"#);
+        assert!(called[1..].iter().all(|client| client == r#"{"url":"https://hooks.example.org:8443/validate"}"#), "{called:?}");
+    }
+
+    #[test]
     fn the_image_is_that_of_every_container() {
-        let deployments: Vec<Object> = all(false).into_iter().filter(|object| object.kind() == "Deployment").collect();
+        let deployments: Vec<Object> =
+            init(&["--image", "example.org/flotilla:1"]).into_iter().filter(|object| object.kind() == "Deployment").collect();
         let images = deployments.iter().map(|object| object.0.pointer("/spec/template/spec/containers/0/image").cloned());
         assert_eq!(images.collect::<Vec<_>>(), [Some(json!("example.org/flotilla:1")), Some(json!("example.org/flotilla:1"))]);
     }
 
     #[test]
     fn the_api_server_trusts_the_webhook() {
-        let mut objects = all(false);
+        let mut objects = init(&["--image", "example.org/flotilla:1"]);
         trust(&mut objects, new_certificate().unwrap());
         let secret = objects.iter().find(|object| object.kind() == "Secret").expect("a certificate");
         let authority = secret.0["data"]["ca.crt"].clone();
-        let configurations: Vec<&Object> = objects.iter().filter(|object| object.kind().ends_with("WebhookConfiguration")).collect();
-        assert_eq!(configurations.len(), 2);
-        for webhook in configurations.iter().flat_map(|object| object.0["webhooks"].as_array().expect("webhooks")) {
-            assert_eq!(webhook["clientConfig"]["caBundle"], authority);
-        }
+        let clients: Vec<Value> = objects.iter_mut().flat_map(webhooks).map(|webhook| webhook["clientConfig"]["caBundle"].take()).collect();
+        assert_eq!(clients, vec![authority; 4]);
     }
 }
