@@ -152,7 +152,7 @@ impl Member {
         let (listener, cluster, watched) = (self.listener.clone(), self.name.clone(), resource.clone());
         let store = Store::new(resource.clone(), &self.name, crate::store::no_index, move |change| listener(&cluster, &watched, change));
         let selector = format!("{}=true", labels::MANAGED);
-        tokio::spawn(store.clone().follow(self.api.clone(), Some(selector)));
+        store.follow(&self.api, Some(selector));
         stores.insert(resource.clone(), store.clone());
         store
     }

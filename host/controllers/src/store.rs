@@ -5,15 +5,16 @@
 
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::live_object::LiveObject;
+use crate::task::Task;
 use flotilla_api::object::Object;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The store has not seen all objects yet, so it cannot say that one is not there.
@@ -117,7 +118,7 @@ pub struct Store {
     contents: RwLock<Contents>,
     listener: Listener,
     synced: watch::Sender<bool>,
-    is_stopped: AtomicBool,
+    watch: Mutex<Option<Task>>,
 }
 
 #[derive(Default)]
@@ -147,7 +148,7 @@ impl Store {
             contents: RwLock::default(),
             listener: Box::new(listener),
             synced: watch::Sender::new(false),
-            is_stopped: AtomicBool::new(false),
+            watch: Mutex::default(),
         })
     }
 
@@ -213,39 +214,30 @@ impl Store {
         }
     }
 
-    /// Follows the cluster until the store is dropped by all others or stopped. Reconnects by itself; what was known stays known meanwhile.
-    pub async fn follow(self: Arc<Self>, api: ClusterApi, label_selector: Option<String>) {
+    /// Follows the cluster until the store is dropped or stopped. Reconnects by itself; what was known stays known meanwhile.
+    pub fn follow(self: &Arc<Self>, api: &ClusterApi, label_selector: Option<String>) {
         let kube_api = kube::Api::<LiveObject>::all_with(api.client(), &self.resource.to_kube());
         let mut config = watcher::Config::default();
         if let Some(selector) = label_selector {
             config = config.labels(&selector);
         }
-        let mut events = std::pin::pin!(watcher::watcher(kube_api, config));
-        let mut listed: Option<HashSet<ObjectKey>> = None;
-        let mut failures = 0u32;
-        while let Some(event) = events.next().await {
-            if self.is_stopped.load(Ordering::Relaxed) {
-                return;
-            }
-            match event {
-                Ok(event) => {
-                    failures = 0;
-                    self.take(event, &mut listed);
-                }
-                Err(error) => {
-                    failures += 1;
-                    if failures.is_power_of_two() {
-                        tracing::warn!(cluster = self.cluster, resource = self.resource.plural, failures, "watch failed: {error}");
-                    }
-                    tokio::time::sleep(std::time::Duration::from_millis(100 * u64::from(failures.min(100)))).await;
-                }
-            }
-        }
+        // The task must not keep the store: it ends with it.
+        let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config)));
+        *self.watch() = Some(watch);
     }
 
-    /// Ends [`Store::follow`] at its next event.
+    /// Ends [`Store::follow`].
     pub fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Relaxed);
+        *self.watch() = None;
+    }
+
+    /// Whether [`Store::follow`] was called and goes on.
+    pub fn is_followed(&self) -> bool {
+        self.watch().as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Option<Task>> {
+        self.watch.lock().expect("no code panics while it holds the watch")
     }
 
     fn take(&self, event: Event<LiveObject>, listed: &mut Option<HashSet<ObjectKey>>) {
@@ -375,6 +367,30 @@ impl Store {
 
     fn write(&self) -> RwLockWriteGuard<'_, Contents> {
         self.contents.write().expect("no code panics while it holds the store")
+    }
+}
+
+/// Hands events to a store as long as somebody has it.
+async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Event<LiveObject>>>) {
+    let mut events = std::pin::pin!(events);
+    let mut listed: Option<HashSet<ObjectKey>> = None;
+    let mut failures = 0u32;
+    while let Some(event) = events.next().await {
+        let Some(store) = store.upgrade() else { return };
+        match event {
+            Ok(event) => {
+                failures = 0;
+                store.take(event, &mut listed);
+            }
+            Err(error) => {
+                failures += 1;
+                if failures.is_power_of_two() {
+                    tracing::warn!(cluster = store.cluster, resource = store.resource.plural, failures, %error, "watch failed");
+                }
+                drop(store);
+                tokio::time::sleep(Duration::from_millis(100 * u64::from(failures.min(100)))).await;
+            }
+        }
     }
 }
 
