@@ -326,11 +326,6 @@ impl Store {
         (self.listener)(&Change { key: &key, old: old.as_ref().map(|entry| &*entry.cached), new: Some((&cached, object)), is_own_write });
     }
 
-    /// Enters that an object is gone: our own write let it go.
-    pub fn observe_gone(&self, key: &ObjectKey) {
-        self.remove(key);
-    }
-
     fn remove(&self, key: &ObjectKey) {
         let old = {
             let mut contents = self.write();
