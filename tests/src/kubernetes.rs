@@ -81,6 +81,14 @@ impl Servers {
     /// # Errors
     /// When the programs are missing and cannot be built, or a server does not come up; says what it printed last.
     pub fn start(members: usize) -> io::Result<Self> {
+        Self::start_prepared(members, |_| Ok(()))
+    }
+
+    /// The same; `prepare` is given the control plane before its controllers start. They notice later definitions after half a minute.
+    ///
+    /// # Errors
+    /// As above, and those of `prepare`.
+    pub fn start_prepared(members: usize, prepare: impl FnOnce(&Server) -> io::Result<()>) -> io::Result<Self> {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("flotilla-kubernetes-").tempdir()?.keep();
         let removing = Process::removing(&folder)?;
@@ -93,8 +101,9 @@ impl Servers {
             let cluster = Starting { programs: &programs, folder: &folder, secrets: &secrets, name: &name, number };
             servers.push(cluster.start_api_server(&etcd, &mut processes)?);
         }
+        servers.iter().try_for_each(|server| server.await_ready(&folder))?;
+        prepare(&servers[0])?;
         for (number, server) in servers.iter().enumerate() {
-            server.await_ready(&folder)?;
             let cluster = Starting { programs: &programs, folder: &folder, secrets: &secrets, name: server.name(), number };
             processes.push(cluster.start_controllers(server)?);
         }
@@ -256,6 +265,8 @@ impl Starting<'_> {
     fn start_api_server(&self, etcd: &str, processes: &mut Vec<Process>) -> io::Result<Server> {
         let (port, file) = (free_port()?, |name: &str| self.folder.join(name).display().to_string());
         let audit_log = self.folder.join(format!("{}.audit", self.name));
+        // It is there before anything is written to it.
+        fs::File::create(&audit_log)?;
         let arguments = [
             format!("--etcd-servers={etcd}"),
             format!("--etcd-prefix=/{}", self.name),
