@@ -196,9 +196,6 @@ async fn remove(context: &Context, key: &ObjectKey, object: &Object, work: &Work
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(writing(format!("Work {key}"))(error)),
     }
-    if left.is_empty() {
-        context.control.own(Own::Work).observe_gone(key);
-    }
     forget(context, key);
     Ok(Next::Wait)
 }
