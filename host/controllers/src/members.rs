@@ -151,8 +151,7 @@ impl Member {
         }
         let (listener, cluster, watched) = (self.listener.clone(), self.name.clone(), resource.clone());
         let store = Store::new(resource.clone(), &self.name, crate::store::no_index, move |change| listener(&cluster, &watched, change));
-        let selector = format!("{}=true", labels::MANAGED);
-        store.follow(&self.api, Some(selector));
+        store.follow_labelled(&self.api, None, &format!("{}=true", labels::MANAGED));
         stores.insert(resource.clone(), store.clone());
         store
     }

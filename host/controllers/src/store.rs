@@ -214,13 +214,23 @@ impl Store {
         }
     }
 
-    /// Follows the cluster until the store is dropped or stopped. Reconnects by itself; what was known stays known meanwhile.
-    pub fn follow(self: &Arc<Self>, api: &ClusterApi, label_selector: Option<String>) {
-        let kube_api = kube::Api::<LiveObject>::all_with(api.client(), &self.resource.to_kube());
-        let mut config = watcher::Config::default();
-        if let Some(selector) = label_selector {
-            config = config.labels(&selector);
-        }
+    /// Follows all objects of the resource in the cluster until the store is dropped or stopped. Reconnects by itself; what was known
+    /// stays known meanwhile.
+    pub fn follow(self: &Arc<Self>, api: &ClusterApi) {
+        self.follow_in(kube::Api::all_with(api.client(), &self.resource.to_kube()), watcher::Config::default());
+    }
+
+    /// Follows only objects with this label, of one namespace where one is given.
+    pub fn follow_labelled(self: &Arc<Self>, api: &ClusterApi, namespace: Option<&str>, label: &str) {
+        let resource = self.resource.to_kube();
+        let kube_api = match namespace {
+            Some(namespace) => kube::Api::namespaced_with(api.client(), namespace, &resource),
+            None => kube::Api::all_with(api.client(), &resource),
+        };
+        self.follow_in(kube_api, watcher::Config::default().labels(label));
+    }
+
+    fn follow_in(self: &Arc<Self>, kube_api: kube::Api<LiveObject>, config: watcher::Config) {
         // The task must not keep the store: it ends with it.
         let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config)));
         *self.watch() = Some(watch);

@@ -160,7 +160,7 @@ impl ControlPlane {
     /// Starts the watches of our own kinds and waits until all are filled.
     pub async fn start(&self) {
         for store in self.own.values() {
-            store.follow(&self.api, None);
+            store.follow(&self.api);
         }
         for store in self.own.values() {
             store.wait_synced().await;
@@ -195,7 +195,7 @@ impl ControlPlane {
         let Some(resource) = served.resource_or_preferred(gvk) else { return Ok(None) };
         let (listener, watched) = (self.template_listener.clone(), resource.clone());
         let store = Store::new(resource.clone(), CONTROL_PLANE, no_index, move |change| listener(&watched, change));
-        store.follow(&self.api, None);
+        store.follow(&self.api);
         templates.insert(kind, store.clone());
         Ok(Some(store))
     }
