@@ -121,5 +121,5 @@ fn shared() -> &'static Shared {
 
 fn member(node_prefix: &str, controllers: Option<&[Controller]>) -> MemberOptions {
     let controllers = controllers.unwrap_or(&Controller::ALL).iter().copied().collect();
-    MemberOptions { nodes: 2, pods_per_node: 200, node_prefix: node_prefix.to_owned(), controllers, ..MemberOptions::default() }
+    MemberOptions { nodes: 2, pods_per_node: 10_000, node_prefix: node_prefix.to_owned(), controllers, ..MemberOptions::default() }
 }
