@@ -19,8 +19,8 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Name of the control plane and of its kubeconfig context, as in the sandbox.
 pub const CONTROL: &str = "flotilla";
-/// Runs a program until standard input ends, then ends it.
-const UNTIL_INPUT_ENDS: &str = r#""$0" "$@" </dev/null & running=$!; cat >/dev/null; kill "$running" 2>/dev/null; wait "$running""#;
+/// Runs a program until standard input ends, then kills it: an API server that is asked to end waits a minute for an etcd that has ended.
+const UNTIL_INPUT_ENDS: &str = r#""$0" "$@" </dev/null & running=$!; cat >/dev/null; kill -KILL "$running" 2>/dev/null; wait "$running""#;
 /// What a control plane does by itself: no workloads.
 const CONTROL_CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,serviceaccount-token-controller,legacy-serviceaccount-token-cleaner-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
 /// All but what needs kubelets that answer, or clouds.
