@@ -181,7 +181,7 @@ pub const CONTROLLERS: &[&str] = &[];
 
 /// Runs a command to its end.
 pub async fn ran(command: &mut Command) -> Ran {
-    let output = tokio::time::timeout(PATIENCE * 2, command.output()).await;
+    let output = tokio::time::timeout(PATIENCE * 4, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("{command:?} does not end")).expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }

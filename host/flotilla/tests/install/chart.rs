@@ -103,6 +103,10 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
     let clusters = Clusters::start(1).await;
     let kubeconfig = clusters.kubeconfig().display().to_string();
     let on = ["--kubeconfig", &kubeconfig, "--kube-context", CONTROL, "--namespace", "flotilla-system"];
+    // Warns of pods that the strictest standard would refuse.
+    clusters.kubectl(CONTROL, &["create", "namespace", "flotilla-system"]).await.done();
+    let strict = ["label", "namespace", "flotilla-system", "pod-security.kubernetes.io/warn=restricted"];
+    clusters.kubectl(CONTROL, &strict).await.done();
     let install = ["install", "flotilla", CHART, "--create-namespace", "--set-json", TEMPLATES];
     let installed = run(&helm, &[&install[..], &on].concat());
     assert_eq!(installed.err, "", "no warnings");
