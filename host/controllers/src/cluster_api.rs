@@ -58,7 +58,8 @@ impl Resource {
         }
     }
 
-    fn path(&self, namespace: Option<&str>) -> String {
+    /// The path of its collection; in this namespace, or in all.
+    pub fn path(&self, namespace: Option<&str>) -> String {
         let root = if self.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", self.group) };
         match namespace.filter(|_| self.namespaced) {
             Some(namespace) => format!("{root}/{}/namespaces/{namespace}/{}", self.version, self.plural),

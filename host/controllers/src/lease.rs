@@ -151,7 +151,7 @@ pub fn identity() -> String {
 }
 
 /// Leases as they are served.
-fn leases() -> Resource {
+pub fn leases() -> Resource {
     Resource {
         group: "coordination.k8s.io".into(),
         version: "v1".into(),

@@ -50,7 +50,7 @@ impl Plugins {
         let shared = Arc::new(Shared { events: Events::new(api.clone()), api, config_maps, plugins, queue });
         for key in shared.config_maps.keys().unwrap_or_default() {
             if let Err(error) = shared.clone().reconcile(key.clone()).await {
-                tracing::warn!(config_map = %key, "{error}");
+                tracing::warn!(config_map = %key, %error, "plugin not reported about");
             }
         }
         shared.plugins.complete(true);
@@ -118,7 +118,7 @@ impl Shared {
         if config_map.annotation(labels::PLUGIN_STATUS) == Some(&status) {
             return Ok(());
         }
-        tracing::info!(config_map = %key, "{status}");
+        tracing::info!(config_map = %key, status, "plugin looked at");
         let patch = json!({"metadata": {"annotations": {labels::PLUGIN_STATUS: status}}});
         match self.api.patch(&config_maps(), key, &patch).await {
             Ok(written) => self.config_maps.observe(&written),
