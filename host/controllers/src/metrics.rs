@@ -2,7 +2,7 @@
 //!
 //! Names and labels are documented in `docs/operations.md`; renaming one is a breaking change.
 
-use crate::cluster_api::{ApiError, Resource};
+use crate::cluster_api::Resource;
 use crate::queues::Queues;
 use flotilla_api::interpretation::Layer;
 use flotilla_interpreter::metrics::{BUCKETS, HookMetrics};
@@ -33,7 +33,8 @@ pub enum ClusterRole {
 }
 
 impl ClusterRole {
-    fn label(self) -> &'static str {
+    /// `control` or `member`.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Control => "control",
             Self::Member => "member",
@@ -76,21 +77,15 @@ impl Metrics {
         }
     }
 
-    /// A write was asked of a cluster.
-    pub fn wrote<T>(&self, cluster: ClusterRole, verb: &'static str, resource: &Resource, is_status: bool, result: &Result<T, ApiError>) {
-        let group = if resource.group.is_empty() { String::new() } else { format!(".{}", resource.group) };
-        let resource = format!("{}{group}{}", resource.plural, if is_status { "/status" } else { "" });
-        let code = match result {
-            Ok(_) => "ok".to_owned(),
-            Err(error) => error.label(),
-        };
+    /// A write was asked of a cluster; `resource` as [`Resource::label`] says, `code` as [`crate::cluster_api::ApiError::label`], or `ok`.
+    pub fn wrote(&self, cluster: ClusterRole, verb: &'static str, resource: String, code: String) {
         let labels = [("cluster", cluster.label().into()), ("verb", verb.into()), ("resource", resource), ("code", code)];
         self.writes.get_or_create(&labels).inc();
     }
 
     /// A watch failed and begins anew.
     pub fn watch_failed(&self, cluster: ClusterRole, resource: &Resource) {
-        self.watch_restarts.get_or_create(&[("cluster", cluster.label().into()), ("resource", resource.plural.clone())]).inc();
+        self.watch_restarts.get_or_create(&[("cluster", cluster.label().into()), ("resource", resource.label(false))]).inc();
     }
 
     /// A plugin was refused; `plugin` is its name where it says one.

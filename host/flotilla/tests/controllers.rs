@@ -28,7 +28,7 @@ fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A control plane of this process, without members.
+/// A control plane of this process.
 struct Plane {
     sandbox: Sandbox,
     folder: TempDir,
@@ -37,20 +37,27 @@ struct Plane {
 impl Plane {
     /// Without our kinds.
     async fn bare() -> Self {
+        Self::of(Vec::new()).await
+    }
+
+    async fn of(members: Vec<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let kubeconfig = Some(folder.path().join("kubeconfig"));
-        let options = SandboxOptions { members: Vec::new(), kubeconfig, ..SandboxOptions::default() };
+        let options = SandboxOptions { members, kubeconfig, ..SandboxOptions::default() };
         Self { sandbox: Sandbox::start(options).await.expect("it starts"), folder }
     }
 
     /// With our kinds.
     async fn start() -> Self {
-        let plane = Self::bare().await;
+        Self::bare().await.with_our_kinds().await
+    }
+
+    async fn with_our_kinds(self) -> Self {
         for crd in flotilla_api::crd::crds() {
             let crd = Object(serde_json::to_value(crd).expect("a CRD prints"));
-            plane.api().create(&definitions(), &crd).await.expect("it is right");
+            self.api().create(&definitions(), &crd).await.expect("it is right");
         }
-        plane
+        self
     }
 
     fn api(&self) -> ClusterApi {
@@ -78,15 +85,12 @@ impl Plane {
     }
 }
 
+fn resource(group: &str, kind: &str, plural: &str, namespaced: bool) -> Resource {
+    Resource { group: group.into(), version: "v1".into(), kind: kind.into(), plural: plural.into(), namespaced, has_status: true }
+}
+
 fn definitions() -> Resource {
-    Resource {
-        group: "apiextensions.k8s.io".into(),
-        version: "v1".into(),
-        kind: "CustomResourceDefinition".into(),
-        plural: "customresourcedefinitions".into(),
-        namespaced: false,
-        has_status: true,
-    }
+    resource("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false)
 }
 
 /// One process.
@@ -287,16 +291,53 @@ async fn a_failure_is_logged_with_the_object_that_it_is_about() {
     plane.api().create(&Own::PropagationPolicy.resource(), &Object(policy)).await.expect("it is right");
     let map =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}, "data": {"a": "b"}});
-    let maps = Resource {
-        kind: "ConfigMap".into(),
-        plural: "configmaps".into(),
-        has_status: false,
-        namespaced: true,
-        ..Own::Namespace.resource()
-    };
+    let maps = resource("", "ConfigMap", "configmaps", true);
     plane.api().create(&maps, &Object(map)).await.expect("it is right");
     let line = controllers.says("reconcile failed");
     assert_eq!((&line["span"]["controller"], &line["span"]["key"]), (&json!("templates"), &json!("ConfigMap default/settings")), "{line}");
     assert!(line["error"].as_str().unwrap_or_default().contains("not-there"), "{line}");
     assert_eq!(plane.holder().await, "", "there is no election");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_can_be_followed_through_the_log_and_no_secret_is_in_it() {
+    let plane = Plane::of(vec!["member1".into()]).await.with_our_kinds().await;
+    let access = plane.sandbox.members()[0].access.clone().expect("it listens");
+    let text = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).expect("bytes print");
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "member1", "namespace": "default"},
+        "data": {"token": text(&access.token), "caBundle": text(&access.authority)},
+    });
+    plane.api().create(&resource("", "Secret", "secrets", true), &Object(secret)).await.expect("it is right");
+    let cluster = json!({
+        "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster", "metadata": {"name": "member1"},
+        "spec": {"syncMode": "Push", "apiEndpoint": access.url, "secretRef": {"namespace": "default", "name": "member1"}},
+    });
+    plane.api().create(&Own::Cluster.resource(), &Object(cluster)).await.expect("it is right");
+    let controllers = plane.controllers(&["--health-address", "0", "--log", "trace"]);
+    controllers.says("the controllers run");
+    let policy = json!({
+        "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "all", "namespace": "default"},
+        "spec": {"resourceSelectors": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "settings"}], "placement": {}},
+    });
+    plane.api().create(&Own::PropagationPolicy.resource(), &Object(policy)).await.expect("it is right");
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}, "data": {"a": "b"}});
+    plane.api().create(&resource("", "ConfigMap", "configmaps", true), &Object(map)).await.expect("it is right");
+    // Each reconcile names its object, and each write in it the next object.
+    let wrote = |key: &str, verb: &str, resource: &str| {
+        until(&format!("{key}: {verb} {resource}"), || {
+            let lines = controllers.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+            let mut lines = lines.filter(|line| line["message"] == "write" && line["span"]["key"] == key && line["code"] == "ok");
+            lines.find(|line| line["verb"] == verb && line["resource"] == resource)?["object"].as_str().map(str::to_owned)
+        })
+    };
+    let binding = wrote("ConfigMap default/settings", "create", "resourcebindings.work.karmada.io");
+    let work = wrote(&format!("ResourceBinding {binding}"), "create", "works.work.karmada.io");
+    assert!(work.starts_with("karmada-es-member1/settings-"), "{work}");
+    assert_eq!(wrote(&work, "create", "configmaps"), "default/settings");
+    let log = controllers.log().join("\n");
+    let control = plane.sandbox.control().access.clone().expect("it listens").token;
+    assert!(!log.contains(&access.token) && !log.contains(&control), "a token is in the log");
+    assert!(!format!("{:?}", plane.sandbox).contains(&control));
 }
