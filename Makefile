@@ -6,6 +6,7 @@ SHELL := bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOTILLA := $(TARGET_DIR)/release/flotilla
 GUEST_TARGET := wasm32-unknown-unknown
+# Every build is of the whole workspace, narrowed by target: of a single package, Cargo would build the libraries anew with other features.
 # One directory for all guests: the sample needs no second build of the SDK.
 export FLOTILLA_GUEST_TARGET_DIR ?= $(CURDIR)/plugins/target
 
@@ -24,12 +25,13 @@ setup: ## install what building needs and is missing
 
 plugins: setup ## build the built-in plugins and the sample
 	@echo 'plugins: building the built-in plugins'
-	@cargo run --quiet --package flotilla-plugin-build -- plugins/Cargo.toml plugins/built
-	@cargo run --quiet --package flotilla-plugin-build -- deploy/samples/webshop-plugin/Cargo.toml deploy/samples/webshop-plugin
+	@cargo build --quiet --workspace --bin flotilla-plugin-build
+	@$(TARGET_DIR)/debug/flotilla-plugin-build plugins/Cargo.toml plugins/built
+	@$(TARGET_DIR)/debug/flotilla-plugin-build deploy/samples/webshop-plugin/Cargo.toml deploy/samples/webshop-plugin
 
 build: plugins ## build the release binary
 	@echo 'build: building $(FLOTILLA)'
-	@cargo build --release --package flotilla
+	@cargo build --release --workspace --bin flotilla
 
 demo: build ## start a sandbox and walk one object through it
 	@FLOTILLA=$(abspath $(FLOTILLA)) deploy/demo/run

@@ -4,6 +4,7 @@
 //! hangs on a pipe of this one: it ends with it, whatever ends it.
 
 use flotilla_sandbox::kubeconfig::{self, Context};
+use flotilla_sandbox::sandbox::CONTROL;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -17,8 +18,6 @@ use tempfile::TempDir;
 
 /// Longest wait until a server answers.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Name of the control plane and of its kubeconfig context, as in the sandbox.
-pub const CONTROL: &str = "flotilla";
 /// Runs a program until standard input ends, then ends it.
 const UNTIL_INPUT_ENDS: &str = r#""$0" "$@" </dev/null & running=$!; cat >/dev/null; kill "$running" 2>/dev/null; wait "$running""#;
 /// What a control plane does by itself: no workloads.

@@ -3,12 +3,13 @@
 use flotilla_controllers::context::Options;
 use flotilla_controllers::queue::Window;
 use flotilla_controllers::queues::Windows;
+use flotilla_sandbox::sandbox::CONTROL;
 use flotilla_tests::fleet::{At, TestFleet, new_writes, writes_to};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const WEB: At = At("apps/v1", "Deployment", Some("default"), "web");
+const WEB: At = At("apps/v1", "Deployment", None, "web");
 
 /// Windows that a busy machine does not outlast: what is counted is how news are put together, not how fast this machine is.
 fn patient() -> Options {
@@ -22,7 +23,7 @@ fn policy(name: &str, strategy: &str) -> String {
         "
 apiVersion: policy.karmada.io/v1alpha1
 kind: PropagationPolicy
-metadata: {{name: {name}, namespace: default}}
+metadata: {{name: {name}}}
 spec:
   resourceSelectors: [{{apiVersion: apps/v1, kind: Deployment}}]
   placement:
@@ -41,7 +42,7 @@ fn deployment(name: &str) -> String {
         "
 apiVersion: apps/v1
 kind: Deployment
-metadata: {{name: {name}, namespace: default}}
+metadata: {{name: {name}}}
 spec:
   replicas: 4
   selector: {{matchLabels: {{app: {name}}}}}
@@ -62,7 +63,7 @@ fn apart_from_probes(mut writes: BTreeMap<String, u64>) -> BTreeMap<String, u64>
 fn check(what: &str, writes: BTreeMap<String, u64>, on_control: u64, on_each_member: u64) {
     let writes = &apart_from_probes(writes);
     println!("{what}: {writes:?}");
-    assert!(writes_to(writes, "control") <= on_control, "{what}: at most {on_control} on the control plane: {writes:#?}");
+    assert!(writes_to(writes, CONTROL) <= on_control, "{what}: at most {on_control} on the control plane: {writes:#?}");
     for member in ["member1", "member2"] {
         assert_eq!(writes_to(writes, member), on_each_member, "{what}: {member}: {writes:#?}");
     }
@@ -116,7 +117,7 @@ async fn a_restart_writes_nothing_when_nothing_changed() {
     }
     for number in 0..COUNT {
         let name = format!("web{number}");
-        fleet.says(&fleet.control, At("apps/v1", "Deployment", Some("default"), &name), "/status/readyReplicas", json!(4)).await;
+        fleet.says(&fleet.control, At("apps/v1", "Deployment", None, &name), "/status/readyReplicas", json!(4)).await;
     }
     let settled = fleet.settled().await;
     // Some pods may start later than the windows of a busy machine last.
@@ -129,7 +130,7 @@ async fn a_restart_writes_nothing_when_nothing_changed() {
     }
     assert_eq!(fleet.refusals.all(), Vec::<String>::new(), "refused");
     // Still awake.
-    let web = At("apps/v1", "Deployment", Some("default"), "web7");
+    let web = At("apps/v1", "Deployment", None, "web7");
     fleet.patch(fleet.member(2), web, json!({"spec": {"replicas": 9}})).await;
     fleet.says(fleet.member(2), web, "/spec/replicas", json!(2)).await;
 }

@@ -4,6 +4,7 @@
 
 use crate::cluster_api::{ClusterApi, ObjectKey};
 use crate::live_object::LiveObject;
+use crate::task::Task;
 use flotilla_api::object::Object;
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event};
@@ -44,9 +45,9 @@ pub struct Capacity {
 }
 
 /// Follows nodes and pods of a member; calls `filled` when all of either have been seen. Later changes wait for the next probe.
-pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mutex<Capacity>>, Vec<tokio::task::AbortHandle>) {
+pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mutex<Capacity>>, Vec<Task>) {
     let capacity = Arc::new(Mutex::new(Capacity::default()));
-    let nodes = tokio::spawn(follow_kind(
+    let nodes = Task::spawn(follow_kind(
         api.clone(),
         "Node",
         "nodes",
@@ -55,8 +56,8 @@ pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mut
         capacity.clone(),
         filled.clone(),
     ));
-    let pods = tokio::spawn(follow_kind(api.clone(), "Pod", "pods", pod_facts, |capacity| &mut capacity.pods, capacity.clone(), filled));
-    (capacity, vec![nodes.abort_handle(), pods.abort_handle()])
+    let pods = Task::spawn(follow_kind(api.clone(), "Pod", "pods", pod_facts, |capacity| &mut capacity.pods, capacity.clone(), filled));
+    (capacity, vec![nodes, pods])
 }
 
 type Slot<F> = fn(&mut Capacity) -> &mut Option<HashMap<ObjectKey, F>>;

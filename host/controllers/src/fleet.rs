@@ -12,6 +12,7 @@ use crate::queue::Next;
 use crate::queues::{BindingKey, Queues, TemplateKey};
 use crate::served::{GroupKind, Served};
 use crate::store::Change;
+use crate::task::Task;
 use crate::watch::{ControlPlane, Own, OwnListener, TemplateListener};
 use crate::{binding, binding_status, cluster, definitions, detector, execution, namespaces, policies, work_status};
 use flotilla_api::cluster::Cluster;
@@ -21,12 +22,11 @@ use flotilla_api::{labels, names};
 use flotilla_core::scheduling::wake;
 use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
-use tokio::task::AbortHandle;
 
-/// All controllers of one process, running until dropped or stopped.
+/// All controllers of one process, running until dropped. Everything that they started ends then, and no request is sent any more.
 pub struct Fleet {
     context: Arc<Context>,
-    tasks: Vec<AbortHandle>,
+    tasks: Vec<(&'static str, Task)>,
 }
 
 impl Fleet {
@@ -58,13 +58,17 @@ impl Fleet {
         });
         // Set once, right here.
         let _ = shared.set(Arc::downgrade(&context));
-        let work_context = context.clone();
+        // The context has the queues: they must not keep it.
+        let work_context = Arc::downgrade(&context);
         queues.set_run_work(Arc::new(move |key| {
-            let context = work_context.clone();
-            Box::pin(async move { execution::reconcile(context, key).await.map_err(|error| error.to_string()) })
+            let context = work_context.upgrade();
+            Box::pin(async move {
+                let Some(context) = context else { return Ok(Next::Wait) };
+                execution::reconcile(context, key).await.map_err(|error| error.to_string())
+            })
         }));
         let discovery = queues.clone();
-        let mut tasks = vec![definitions::follow(&control, Arc::new(move || discovery.discovery.add(())))];
+        let mut tasks = vec![("definitions", definitions::follow(&control, Arc::new(move || discovery.discovery.add(()))))];
         tasks.extend(run_queues(&context));
         queues.discovery.add(());
         context.control.start().await;
@@ -85,12 +89,6 @@ impl Fleet {
     /// Whether nothing waits and nothing is at work (probes of members aside).
     pub fn is_idle(&self) -> bool {
         self.context.queues.depths().iter().all(|(_, depth)| *depth == 0)
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -115,18 +113,18 @@ pub fn interpret_again(context: &Context) {
     }
 }
 
-fn run_queues(context: &Arc<Context>) -> Vec<AbortHandle> {
+fn run_queues(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
     macro_rules! run {
         ($queue:ident, $at_once:literal, $reconcile:path) => {{
             let shared = context.clone();
             let run = move |key| $reconcile(shared.clone(), key);
-            tokio::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, run)).abort_handle()
+            (stringify!($queue), Task::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, run)))
         }};
     }
     let clusters = cluster::Clusters::new(context.clone());
     let probe = move |name| clusters.clone().reconcile(name);
     vec![
-        tokio::spawn(context.queues.clusters.clone().run("clusters", 64, probe)).abort_handle(),
+        ("clusters", Task::spawn(context.queues.clusters.clone().run("clusters", 64, probe))),
         run!(discovery, 1, discover),
         run!(policies, 1, policies::reconcile),
         run!(templates, 16, detector::reconcile),

@@ -26,6 +26,7 @@ pub mod queue;
 pub mod queues;
 pub mod served;
 pub mod store;
+pub mod task;
 pub mod watch;
 pub mod work_status;
 

@@ -7,13 +7,13 @@ use crate::context::{Error, writing};
 use crate::events::{Events, Severity};
 use crate::queue::{Next, WorkQueue};
 use crate::store::{Store, no_index};
+use crate::task::Task;
 use crate::watch::CONTROL_PLANE;
 use flotilla_api::labels;
 use flotilla_api::object::Object;
 use flotilla_interpreter::store::{LoadOutcome, PluginStore};
 use serde_json::json;
 use std::sync::Arc;
-use tokio::task::AbortHandle;
 
 /// The namespace that plugins are read from.
 pub const PLUGIN_NAMESPACE: &str = "flotilla-system";
@@ -21,7 +21,7 @@ pub const PLUGIN_NAMESPACE: &str = "flotilla-system";
 /// What keeps the plugin store like the ConfigMaps.
 pub struct Plugins {
     shared: Arc<Shared>,
-    tasks: Vec<AbortHandle>,
+    run: Option<Task>,
 }
 
 struct Shared {
@@ -38,13 +38,8 @@ impl Plugins {
         plugins.complete(false);
         let queue = WorkQueue::new();
         let listener = queue.clone();
-        let config_maps = Store::new(config_maps(), CONTROL_PLANE, no_index, move |change| {
-            if change.key.namespace() == Some(PLUGIN_NAMESPACE) {
-                listener.add(change.key.clone());
-            }
-        });
-        let selector = format!("{}=true", labels::PLUGIN_ENABLED);
-        let watch = tokio::spawn(config_maps.clone().follow(api.clone(), Some(selector))).abort_handle();
+        let config_maps = Store::new(config_maps(), CONTROL_PLANE, no_index, move |change| listener.add(change.key.clone()));
+        config_maps.follow_labelled(&api, Some(PLUGIN_NAMESPACE), &format!("{}=true", labels::PLUGIN_ENABLED));
         config_maps.wait_synced().await;
         let shared = Arc::new(Shared { events: Events::new(api.clone()), api, config_maps, plugins, queue });
         for key in shared.config_maps.keys().unwrap_or_default() {
@@ -53,7 +48,7 @@ impl Plugins {
             }
         }
         shared.plugins.complete(true);
-        Self { shared, tasks: vec![watch] }
+        Self { shared, run: None }
     }
 
     /// Follows changes from now on; `changed` is called after each that changes who answers.
@@ -70,13 +65,7 @@ impl Plugins {
                 result
             }
         });
-        self.tasks.push(tokio::spawn(run).abort_handle());
-    }
-}
-
-impl Drop for Plugins {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.run = Some(Task::spawn(run));
     }
 }
 

@@ -2,14 +2,17 @@
 //!
 //! Knows nothing of Kubernetes. A key that is added while it is at work runs again afterwards, so no change is lost.
 
+use futures::FutureExt;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// First wait after a failure; doubles with each further one.
@@ -117,22 +120,25 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
         self.len() == 0
     }
 
-    /// Runs keys for ever, at most `concurrency` at a time. `reconcile` must not panic; an error is logged and the key retried
-    /// with growing waits.
+    /// Runs keys until dropped, at most `concurrency` at a time. An error, or a panic, is logged and the key retried with growing
+    /// waits.
     pub async fn run<F, R, E>(self, name: &'static str, concurrency: usize, reconcile: F)
     where
         F: Fn(K) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Next, E>> + Send + 'static,
         E: std::fmt::Display + Send + 'static,
     {
-        let workers = Arc::new(Semaphore::new(concurrency));
-        let reconcile = Arc::new(reconcile);
+        let permits = Arc::new(Semaphore::new(concurrency));
+        // Whatever is at work ends with this.
+        let mut workers = JoinSet::new();
         loop {
-            let permit = workers.clone().acquire_owned().await.expect("the semaphore is never closed");
+            let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
             let key = self.next().await;
-            let (queue, reconcile) = (self.clone(), reconcile.clone());
-            tokio::spawn(async move {
-                let result = reconcile(key.clone()).await;
+            while workers.try_join_next().is_some() {}
+            let (queue, work) = (self.clone(), reconcile(key.clone()));
+            workers.spawn(async move {
+                let result = AssertUnwindSafe(work).catch_unwind().await;
+                let result = result.map_or_else(|_| Err("it panicked".to_owned()), |result| result.map_err(|error| error.to_string()));
                 queue.finish(name, key, result);
                 drop(permit);
             });
@@ -161,7 +167,7 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
         }
     }
 
-    fn finish<E: std::fmt::Display>(&self, name: &str, key: K, result: Result<Next, E>) {
+    fn finish(&self, name: &str, key: K, result: Result<Next, String>) {
         let now = Instant::now();
         let mut state = self.state();
         let Some(item) = state.items.get_mut(&key) else { return };
@@ -178,7 +184,7 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
                 let delay = backoff(item.failures);
                 item.failures = item.failures.saturating_add(1);
                 if item.failures == 1 || item.failures.is_power_of_two() {
-                    tracing::warn!(controller = name, key = ?key, attempt = item.failures, retry_in = ?delay, "reconcile failed: {error}");
+                    tracing::warn!(controller = name, key = ?key, attempt = item.failures, retry_in = ?delay, error, "reconcile failed");
                 }
                 Some(now + delay)
             }

@@ -3,6 +3,7 @@
 use crate::cluster_api::ObjectKey;
 use crate::queue::{Next, Window, WorkQueue};
 use crate::served::GroupKind;
+use crate::task::Task;
 use crate::watch::Own;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
@@ -77,8 +78,14 @@ pub struct Queues {
     /// Namespaces to send to all members, by name.
     pub namespaces: WorkQueue<Arc<str>>,
     /// Works to apply, one queue a member.
-    works: Mutex<HashMap<String, WorkQueue<ObjectKey>>>,
+    works: Mutex<HashMap<String, Works>>,
     run_work: std::sync::OnceLock<RunWork>,
+}
+
+/// The Works of one member, and what applies them; it ends with this.
+struct Works {
+    queue: WorkQueue<ObjectKey>,
+    run: Option<Task>,
 }
 
 /// Works of one member that are applied at the same time.
@@ -126,7 +133,7 @@ impl Queues {
 
     /// How many keys wait or are at work in each queue.
     pub fn depths(&self) -> Vec<(&'static str, usize)> {
-        let works = self.works.lock().expect("no code panics while it holds the queues").values().map(WorkQueue::len).sum();
+        let works = self.works.lock().expect("no code panics while it holds the queues").values().map(|works| works.queue.len()).sum();
         vec![
             ("discovery", self.discovery.len()),
             ("policies", self.policies.len()),
@@ -141,14 +148,13 @@ impl Queues {
 
     fn works_of(&self, cluster: &str) -> WorkQueue<ObjectKey> {
         let mut works = self.works.lock().expect("no code panics while it holds the queues");
-        if let Some(queue) = works.get(cluster) {
-            return queue.clone();
+        if let Some(works) = works.get(cluster) {
+            return works.queue.clone();
         }
         let queue = WorkQueue::new();
-        if let Some(run) = self.run_work.get().cloned() {
-            tokio::spawn(queue.clone().run("execution", WORKS_AT_ONCE, move |key| run(key)));
-        }
-        works.insert(cluster.to_owned(), queue.clone());
+        let run = self.run_work.get().cloned();
+        let run = run.map(|run| Task::spawn(queue.clone().run("execution", WORKS_AT_ONCE, move |key| run(key))));
+        works.insert(cluster.to_owned(), Works { queue: queue.clone(), run });
         queue
     }
 }

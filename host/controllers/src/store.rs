@@ -5,15 +5,16 @@
 
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::live_object::LiveObject;
+use crate::task::Task;
 use flotilla_api::object::Object;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The store has not seen all objects yet, so it cannot say that one is not there.
@@ -117,7 +118,7 @@ pub struct Store {
     contents: RwLock<Contents>,
     listener: Listener,
     synced: watch::Sender<bool>,
-    is_stopped: AtomicBool,
+    watch: Mutex<Option<Task>>,
 }
 
 #[derive(Default)]
@@ -147,7 +148,7 @@ impl Store {
             contents: RwLock::default(),
             listener: Box::new(listener),
             synced: watch::Sender::new(false),
-            is_stopped: AtomicBool::new(false),
+            watch: Mutex::default(),
         })
     }
 
@@ -196,8 +197,11 @@ impl Store {
         let _ = synced.wait_for(|synced| *synced).await;
     }
 
-    /// Enters an object that the API server returned from our own write.
+    /// Enters an object that the API server returned from our own write. One whose last finalizer that write took is gone.
     pub fn observe(&self, object: &Object) {
+        if is_gone(object) {
+            return self.remove_own(object);
+        }
         let version = version_of(object);
         let is_news = {
             let contents = self.read();
@@ -210,39 +214,40 @@ impl Store {
         }
     }
 
-    /// Follows the cluster until the store is dropped by all others or stopped. Reconnects by itself; what was known stays known meanwhile.
-    pub async fn follow(self: Arc<Self>, api: ClusterApi, label_selector: Option<String>) {
-        let kube_api = kube::Api::<LiveObject>::all_with(api.client(), &self.resource.to_kube());
-        let mut config = watcher::Config::default();
-        if let Some(selector) = label_selector {
-            config = config.labels(&selector);
-        }
-        let mut events = std::pin::pin!(watcher::watcher(kube_api, config));
-        let mut listed: Option<HashSet<ObjectKey>> = None;
-        let mut failures = 0u32;
-        while let Some(event) = events.next().await {
-            if self.is_stopped.load(Ordering::Relaxed) {
-                return;
-            }
-            match event {
-                Ok(event) => {
-                    failures = 0;
-                    self.take(event, &mut listed);
-                }
-                Err(error) => {
-                    failures += 1;
-                    if failures.is_power_of_two() {
-                        tracing::warn!(cluster = self.cluster, resource = self.resource.plural, failures, "watch failed: {error}");
-                    }
-                    tokio::time::sleep(std::time::Duration::from_millis(100 * u64::from(failures.min(100)))).await;
-                }
-            }
-        }
+    /// Follows all objects of the resource in the cluster until the store is dropped or stopped. Reconnects by itself; what was known
+    /// stays known meanwhile.
+    pub fn follow(self: &Arc<Self>, api: &ClusterApi) {
+        self.follow_in(kube::Api::all_with(api.client(), &self.resource.to_kube()), watcher::Config::default());
     }
 
-    /// Ends [`Store::follow`] at its next event.
+    /// Follows only objects with this label, of one namespace where one is given.
+    pub fn follow_labelled(self: &Arc<Self>, api: &ClusterApi, namespace: Option<&str>, label: &str) {
+        let resource = self.resource.to_kube();
+        let kube_api = match namespace {
+            Some(namespace) => kube::Api::namespaced_with(api.client(), namespace, &resource),
+            None => kube::Api::all_with(api.client(), &resource),
+        };
+        self.follow_in(kube_api, watcher::Config::default().labels(label));
+    }
+
+    fn follow_in(self: &Arc<Self>, kube_api: kube::Api<LiveObject>, config: watcher::Config) {
+        // The task must not keep the store: it ends with it.
+        let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config)));
+        *self.watch() = Some(watch);
+    }
+
+    /// Ends [`Store::follow`].
     pub fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Relaxed);
+        *self.watch() = None;
+    }
+
+    /// Whether [`Store::follow`] was called and goes on.
+    pub fn is_followed(&self) -> bool {
+        self.watch().as_ref().is_some_and(|task| !task.is_finished())
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Option<Task>> {
+        self.watch.lock().expect("no code panics while it holds the watch")
     }
 
     fn take(&self, event: Event<LiveObject>, listed: &mut Option<HashSet<ObjectKey>>) {
@@ -345,6 +350,14 @@ impl Store {
         }
     }
 
+    fn remove_own(&self, object: &Object) {
+        let key = ObjectKey::of(object);
+        let is_known = self.read().objects.get(&key).is_some_and(|entry| *entry.cached.uid == *object.uid());
+        if is_known {
+            self.remove(&key);
+        }
+    }
+
     /// An error while not everything has been seen.
     pub fn ensure_synced(&self) -> Result<(), NotSynced> {
         if self.is_synced() {
@@ -362,6 +375,30 @@ impl Store {
     }
 }
 
+/// Hands events to a store as long as somebody has it.
+async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Event<LiveObject>>>) {
+    let mut events = std::pin::pin!(events);
+    let mut listed: Option<HashSet<ObjectKey>> = None;
+    let mut failures = 0u32;
+    while let Some(event) = events.next().await {
+        let Some(store) = store.upgrade() else { return };
+        match event {
+            Ok(event) => {
+                failures = 0;
+                store.take(event, &mut listed);
+            }
+            Err(error) => {
+                failures += 1;
+                if failures.is_power_of_two() {
+                    tracing::warn!(cluster = store.cluster, resource = store.resource.plural, failures, %error, "watch failed");
+                }
+                drop(store);
+                tokio::time::sleep(Duration::from_millis(100 * u64::from(failures.min(100)))).await;
+            }
+        }
+    }
+}
+
 impl Contents {
     fn unindex<'a>(&mut self, key: &ObjectKey, entries: impl Iterator<Item = &'a String>) {
         for entry in entries {
@@ -373,6 +410,14 @@ impl Contents {
             }
         }
     }
+}
+
+/// Whether the API server has removed what it returned: nothing holds it back any more.
+fn is_gone(object: &Object) -> bool {
+    let is_empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
+    object.is_deleting()
+        && object.at(&["metadata", "finalizers"]).is_none_or(is_empty)
+        && object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0) == 0
 }
 
 fn version_of(object: &Object) -> u64 {

@@ -122,9 +122,13 @@ impl SharedServed {
         self.0.read().expect("no code panics while it holds the snapshot").clone()
     }
 
-    /// Replaces what is served; says whether anything changed.
+    /// Replaces what is served, as far as it is known; says whether anything changed.
     pub fn set(&self, served: Served) -> bool {
         let mut current = self.0.write().expect("no code panics while it holds the snapshot");
+        let served = match current.as_deref() {
+            Some(before) => served.or_as_before(before),
+            None => served,
+        };
         let is_changed = current.as_deref() != Some(&served);
         if is_changed {
             *current = Some(Arc::new(served));
@@ -156,7 +160,7 @@ impl ControlPlane {
     /// Starts the watches of our own kinds and waits until all are filled.
     pub async fn start(&self) {
         for store in self.own.values() {
-            tokio::spawn(store.clone().follow(self.api.clone(), None));
+            store.follow(&self.api);
         }
         for store in self.own.values() {
             store.wait_synced().await;
@@ -191,7 +195,7 @@ impl ControlPlane {
         let Some(resource) = served.resource_or_preferred(gvk) else { return Ok(None) };
         let (listener, watched) = (self.template_listener.clone(), resource.clone());
         let store = Store::new(resource.clone(), CONTROL_PLANE, no_index, move |change| listener(&watched, change));
-        tokio::spawn(store.clone().follow(self.api.clone(), None));
+        store.follow(&self.api);
         templates.insert(kind, store.clone());
         Ok(Some(store))
     }

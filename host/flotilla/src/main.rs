@@ -8,6 +8,7 @@ mod exit;
 mod input;
 mod output;
 mod plugins;
+mod reached;
 mod running;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -28,6 +29,12 @@ struct Cli {
 enum Command {
     /// Run a control plane and simulated member clusters in this process, in memory
     Sandbox(command::sandbox::Sandbox),
+    /// Install into a cluster without helm
+    Init(command::init::Init),
+    /// Make a cluster a member
+    Join(command::join::Join),
+    /// Take a member out
+    Unjoin(command::unjoin::Unjoin),
     /// Run the controllers against any control plane
     Controllers(command::controllers::Controllers),
     /// Serve the resource interpreter webhook and the admission webhook
@@ -60,6 +67,9 @@ fn main() -> ExitCode {
     cli.log.start();
     let result: Result<Code, Failure> = match cli.command {
         Command::Sandbox(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Join(command) => command.run(),
+        Command::Unjoin(command) => command.run(),
         Command::Controllers(command) => command.run(),
         Command::Webhook(command) => command.run(),
         Command::Interpret(command) => command.run(),

@@ -101,7 +101,7 @@ impl Sandbox {
                 name: cluster.name.clone(),
                 url: format!("https://{address}"),
                 authority: authority.pem(),
-                token: tls::new_token(),
+                token: cluster.api.options().token.clone().expect("each cluster is made with one"),
             };
             tasks.push(tokio::spawn(tls::serve(cluster.api.clone(), listener, tls.clone(), access.token.clone())));
             cluster.access = Some(access);
@@ -161,7 +161,7 @@ impl Drop for Sandbox {
 }
 
 fn cluster(name: &str, root_ca: Option<String>) -> Cluster {
-    let api = ApiServer::new(ServerOptions { name: name.to_owned(), root_ca });
+    let api = ApiServer::new(ServerOptions { name: name.to_owned(), root_ca, token: Some(tls::new_token()) });
     lifecycle::start(&api);
     Cluster { name: name.to_owned(), api, access: None, simulation: None }
 }

@@ -34,6 +34,8 @@ pub struct ServerOptions {
     pub name: String,
     /// Certificate authority (PEM) that each namespace gets in its ConfigMap `kube-root-ca.crt`; `None` for no such ConfigMap.
     pub root_ca: Option<String>,
+    /// Token that Secrets of service accounts are filled with; `None` for Secrets that stay empty.
+    pub token: Option<String>,
 }
 
 /// One cluster's API server, in memory. Clones are the same server.

@@ -1,11 +1,12 @@
-//! What a cluster does by itself, whatever runs in it: namespaces, garbage collection, definitions and events. Each controller reads the
-//! server's own event log and reacts; none polls.
+//! What a cluster does by itself, whatever runs in it: namespaces, garbage collection, definitions, tokens and events. Each controller
+//! reads the server's own event log and reacts; none polls.
 
 pub mod collector;
 pub mod definitions;
 mod edit;
 pub mod events;
 pub mod namespaces;
+pub mod tokens;
 
 use crate::server::ApiServer;
 use crate::storage::Event;
@@ -49,6 +50,7 @@ fn react(server: &ApiServer, collector: &mut collector::Collector, event: &Arc<E
     collector.react(server, event);
     namespaces::react(server, event);
     definitions::react(server, event);
+    tokens::react(server, event);
 }
 
 /// The log is shorter than what was missed: look at everything instead.
@@ -61,5 +63,6 @@ fn resume(server: &ApiServer, collector: &mut collector::Collector) -> u64 {
     collector.examine_all(server);
     namespaces::examine_all(server);
     definitions::examine_all(server);
+    tokens::examine_all(server);
     revision
 }

@@ -38,9 +38,15 @@ pub async fn install(control: &ClusterApi, clusters: &Sandbox) -> Result<(), Fai
             "data": {"token": text(&access.token), "caBundle": text(&access.authority)},
         });
         create(control, &resource("", "Secret", "secrets", true), Object(secret)).await?;
+        let api = ClusterApi::new(member.api.client_as("flotilla"), PATIENCE);
+        let identity = api.get(&Own::Namespace.resource(), &ObjectKey::new(None, "kube-system")).await;
+        let identity = identity.map_err(|error| failed(&member.name, &error))?;
         let cluster = json!({
             "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster", "metadata": {"name": member.name},
-            "spec": {"syncMode": "Push", "apiEndpoint": access.url, "secretRef": {"namespace": CLUSTER_NAMESPACE, "name": member.name}},
+            "spec": {
+                "id": identity.as_ref().map(Object::uid), "syncMode": "Push", "apiEndpoint": access.url,
+                "secretRef": {"namespace": CLUSTER_NAMESPACE, "name": member.name},
+            },
         });
         create(control, &Own::Cluster.resource(), Object(cluster)).await?;
     }

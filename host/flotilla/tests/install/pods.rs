@@ -1,0 +1,132 @@
+//! The pods of an installation, as processes: no kubelet runs them in a control plane that is an API server only.
+
+use crate::clusters::{CONTROL, Clusters, PATIENCE, ran, root};
+use crate::sandbox_admission::SandboxAdmission;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flotilla_interpreter::{Chain, Runtime};
+use flotilla_sandbox::kubeconfig::{self, Context};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Child;
+
+/// Account of the controllers.
+pub const ACCOUNT: &str = "system:serviceaccount:flotilla-system:flotilla-controllers";
+
+/// Running processes; they end when this is dropped.
+pub struct Pods {
+    _processes: Vec<Child>,
+}
+
+impl Pods {
+    /// Runs what the Deployments of the installation would run.
+    pub async fn start(clusters: &Clusters) -> Self {
+        if review_in_sandbox(clusters) {
+            return Self { _processes: vec![clusters.controllers(&clusters.kubeconfig())] };
+        }
+        let (checked, _) = webhook(clusters, &certificate_files(clusters).await).await;
+        drop(checked);
+        let authority = clusters.folder().join("pods-ca.crt");
+        let (webhook, address) = webhook(clusters, &["--ca-out".to_owned(), authority.display().to_string()]).await;
+        call_at(clusters, &format!("https://{address}"), &std::fs::read(&authority).expect("it was written")).await;
+        Self { _processes: vec![webhook, clusters.controllers(&account_kubeconfig(clusters).await)] }
+    }
+}
+
+/// Has a sandbox review policies itself, since it calls no webhooks. `false` where the clusters are real.
+pub fn review_in_sandbox(clusters: &Clusters) -> bool {
+    let Some(sandbox) = clusters.sandbox() else { return false };
+    let runtime = Arc::new(Runtime::new().expect("the runtime starts"));
+    let admission = SandboxAdmission::new(Arc::new(Chain::new(runtime, Vec::new())));
+    sandbox.control().api.set_admission(Some(Arc::new(admission)));
+    true
+}
+
+/// A kubeconfig with nothing but a token of the chart's account.
+async fn account_kubeconfig(clusters: &Clusters) -> PathBuf {
+    let token = clusters.kubectl(CONTROL, &["-n", "flotilla-system", "create", "token", "flotilla-controllers"]).await.done();
+    let access = clusters.servers().expect("real servers").control().access().clone();
+    let path = clusters.folder().join("account.yaml");
+    kubeconfig::write(&path, &[Context { token: token.trim().to_owned(), ..access }]).expect("written");
+    path
+}
+
+/// Flags for the certificate that the installation made, after a look at whether it is one for the Service.
+async fn certificate_files(clusters: &Clusters) -> Vec<String> {
+    let secret = clusters.get(CONTROL, &["-n", "flotilla-system", "secret", "flotilla-webhook-certificate"]).await.expect("a certificate");
+    let mut flags = Vec::new();
+    for (key, flag) in [("tls.crt", "--tls-cert"), ("tls.key", "--tls-key"), ("ca.crt", "")] {
+        let path = clusters.folder().join(key);
+        let text = STANDARD.decode(secret["data"][key].as_str().expect("it is there")).expect("base64");
+        std::fs::write(&path, text).expect("written");
+        if !flag.is_empty() {
+            flags.extend([flag.to_owned(), path.display().to_string()]);
+        }
+    }
+    let (_webhook, address) = webhook(clusters, &flags).await;
+    let (_, port) = address.rsplit_once(':').expect("an address");
+    let host = "flotilla-webhook.flotilla-system.svc";
+    let mut curl = clusters.command("curl");
+    curl.args(["--silent", "--show-error", "--cacert"]).arg(clusters.folder().join("ca.crt"));
+    curl.args(["--resolve", &format!("{host}:{port}:127.0.0.1"), &format!("https://{host}:{port}/readyz")]);
+    assert_eq!(ran(&mut curl).await.done(), "ok");
+    flags
+}
+
+/// Runs the webhook; returns its address too.
+async fn webhook(clusters: &Clusters, flags: &[String]) -> (Child, String) {
+    let mut command = clusters.command(env!("CARGO_BIN_EXE_flotilla"));
+    command.args(["webhook", "--listen", "127.0.0.1:0"]).args(flags).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let listening = async {
+        while let Some(line) = lines.next_line().await.expect("text") {
+            if let Some((_, rest)) = line.split_once("listening on https://") {
+                return rest.split(' ').next().unwrap_or_default().to_owned();
+            }
+        }
+        panic!("the webhook ended");
+    };
+    let address = tokio::time::timeout(PATIENCE, listening).await.expect("the webhook listens");
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, address)
+}
+
+/// Has the API server call the webhooks of the installation at a URL: no Service leads to a process.
+async fn call_at(clusters: &Clusters, url: &str, authority: &[u8]) {
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        let mut configuration = clusters.get(CONTROL, &[kind, "flotilla"]).await.expect("it was installed");
+        for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+            let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default().to_owned();
+            webhook["clientConfig"] = json!({"url": format!("{url}{path}"), "caBundle": STANDARD.encode(authority)});
+        }
+        let file = clusters.folder().join(format!("{kind}.json"));
+        std::fs::write(&file, configuration.to_string()).expect("written");
+        clusters.kubectl(CONTROL, &["replace", "-f", &file.display().to_string()]).await.done();
+    }
+}
+
+/// What the control plane refused the controllers for want of a right, and how often it did what they asked.
+pub fn refused(clusters: &Clusters) -> (Vec<String>, usize) {
+    let log = clusters.servers().expect("real servers").control().audit_log();
+    let log = std::fs::read_to_string(log).expect("it is written");
+    let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let (refused, done): (Vec<Value>, Vec<Value>) =
+        events.filter(|event| event["user"]["username"] == ACCOUNT).partition(|event| event["responseStatus"]["code"] == 403);
+    (refused.iter().map(|event| format!("{} {}", event["verb"], event["requestURI"])).collect(), done.len())
+}
+
+/// Helm: built once where it is not named; `None`, said aloud, where a plain run should not build it.
+pub fn helm(test: &str) -> Option<PathBuf> {
+    if std::env::var_os("HELM").is_none() && !crate::clusters::is_real() {
+        println!("skipped: {test} needs Helm: HELM=helm, or FLOTILLA_TEST_BACKEND=kubernetes to build it");
+        return None;
+    }
+    let build = std::process::Command::new(root().join("tests/kubernetes/helm/build")).stderr(Stdio::inherit()).output();
+    let build = build.expect("the script starts");
+    assert!(build.status.success(), "helm cannot be built");
+    Some(String::from_utf8_lossy(&build.stdout).trim().into())
+}
