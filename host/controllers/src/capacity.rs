@@ -2,17 +2,22 @@
 //!
 //! Source: controlplane.md §5.1 (`nodeSummary`, `resourceSummary`).
 
-use crate::cluster_api::{ClusterApi, ObjectKey};
+use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::live_object::LiveObject;
+use crate::task::Task;
 use flotilla_api::object::Object;
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Quantities by resource name, as Kubernetes writes them.
 pub type Amounts = BTreeMap<String, String>;
+
+/// Wait after a watch that failed: the member may be away for long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// One node, as far as capacity goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,9 +49,9 @@ pub struct Capacity {
 }
 
 /// Follows nodes and pods of a member; calls `filled` when all of either have been seen. Later changes wait for the next probe.
-pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mutex<Capacity>>, Vec<tokio::task::AbortHandle>) {
+pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mutex<Capacity>>, Vec<Task>) {
     let capacity = Arc::new(Mutex::new(Capacity::default()));
-    let nodes = tokio::spawn(follow_kind(
+    let nodes = Task::spawn(follow_kind(
         api.clone(),
         "Node",
         "nodes",
@@ -55,8 +60,8 @@ pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mut
         capacity.clone(),
         filled.clone(),
     ));
-    let pods = tokio::spawn(follow_kind(api.clone(), "Pod", "pods", pod_facts, |capacity| &mut capacity.pods, capacity.clone(), filled));
-    (capacity, vec![nodes.abort_handle(), pods.abort_handle()])
+    let pods = Task::spawn(follow_kind(api.clone(), "Pod", "pods", pod_facts, |capacity| &mut capacity.pods, capacity.clone(), filled));
+    (capacity, vec![nodes, pods])
 }
 
 type Slot<F> = fn(&mut Capacity) -> &mut Option<HashMap<ObjectKey, F>>;
@@ -70,18 +75,23 @@ async fn follow_kind<F: PartialEq + Send>(
     capacity: Arc<Mutex<Capacity>>,
     filled: Arc<dyn Fn() + Send + Sync>,
 ) {
-    let resource = kube::core::ApiResource {
+    let watched = Resource {
         group: String::new(),
         version: "v1".into(),
-        api_version: "v1".into(),
         kind: kind.into(),
         plural: plural.into(),
+        namespaced: plural == "pods",
+        has_status: true,
     };
     let mut events =
-        std::pin::pin!(watcher::watcher(kube::Api::<LiveObject>::all_with(api.client(), &resource), watcher::Config::default()));
+        std::pin::pin!(watcher::watcher(kube::Api::<LiveObject>::all_with(api.client(), &watched.to_kube()), watcher::Config::default()));
     let mut listed = HashMap::new();
     while let Some(event) = events.next().await {
         let is_filled = matches!(event, Ok(Event::InitDone));
+        if event.is_err() {
+            api.metrics().watch_failed(api.role(), &watched);
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
         if let Ok(event) = event {
             let mut capacity = capacity.lock().expect("no code panics while it holds the capacity");
             take(event, facts, slot(&mut capacity), &mut listed);

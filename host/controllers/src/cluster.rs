@@ -10,6 +10,7 @@ use crate::context::{Context, Error, now, typed, writing};
 use crate::members::Member;
 use crate::queue::Next;
 use crate::served::Served;
+use crate::task::Task;
 use crate::watch::{Own, cluster_entry};
 use flotilla_api::cluster::Cluster;
 use flotilla_api::object::Object;
@@ -34,7 +35,8 @@ struct Memory {
 struct Followed {
     member: Arc<Member>,
     capacity: Arc<Mutex<Capacity>>,
-    tasks: Vec<tokio::task::AbortHandle>,
+    /// They end with this.
+    _tasks: Vec<Task>,
 }
 
 /// The controller.
@@ -139,12 +141,12 @@ impl Clusters {
         if let Some(followed) = memory.followed.as_ref().filter(|followed| Arc::ptr_eq(&followed.member, member)) {
             return followed.capacity.clone();
         }
-        memory.stop();
+        memory.followed = None;
         let (queues, key) = (self.context.queues.clone(), name.clone());
         let news: Arc<dyn Fn() + Send + Sync> = Arc::new(move || queues.clusters.add(key.clone()));
         let (capacity, mut tasks) = capacity::follow(&member.api, news.clone());
         tasks.push(crate::definitions::follow(&member.api, news));
-        memory.followed = Some(Followed { member: member.clone(), capacity: capacity.clone(), tasks });
+        memory.followed = Some(Followed { member: member.clone(), capacity: capacity.clone(), _tasks: tasks });
         capacity
     }
 
@@ -229,17 +231,7 @@ impl Clusters {
 
     fn forget(&self, name: &Arc<str>) {
         self.context.members.disconnect(name);
-        if let Some(mut memory) = self.memory.lock().expect("no code panics while it holds the memory").remove(name) {
-            memory.stop();
-        }
-    }
-}
-
-impl Memory {
-    fn stop(&mut self) {
-        for task in self.followed.take().into_iter().flat_map(|followed| followed.tasks) {
-            task.abort();
-        }
+        self.memory.lock().expect("no code panics while it holds the memory").remove(name);
     }
 }
 

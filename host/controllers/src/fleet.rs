@@ -6,12 +6,14 @@ use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::clusters::ClusterList;
 use crate::context::{Context, Error, Options, Outcomes};
 use crate::events::Events;
+use crate::health::Activity;
 use crate::members::{Connect, MemberListener, Members};
 use crate::policies::Policies;
 use crate::queue::Next;
 use crate::queues::{BindingKey, Queues, TemplateKey};
 use crate::served::{GroupKind, Served};
 use crate::store::Change;
+use crate::task::Task;
 use crate::watch::{ControlPlane, Own, OwnListener, TemplateListener};
 use crate::{binding, binding_status, cluster, definitions, detector, execution, namespaces, policies, work_status};
 use flotilla_api::cluster::Cluster;
@@ -21,12 +23,11 @@ use flotilla_api::{labels, names};
 use flotilla_core::scheduling::wake;
 use serde::Deserialize;
 use std::sync::{Arc, OnceLock};
-use tokio::task::AbortHandle;
 
-/// All controllers of one process, running until dropped or stopped.
+/// All controllers of one process, running until dropped. Everything that they started ends then, and no request is sent any more.
 pub struct Fleet {
     context: Arc<Context>,
-    tasks: Vec<AbortHandle>,
+    tasks: Vec<(&'static str, Task)>,
 }
 
 impl Fleet {
@@ -37,13 +38,13 @@ impl Fleet {
         interpreter: Arc<dyn Interpreter>,
         options: Options,
     ) -> Result<Self, regex::Error> {
-        let queues = Queues::new(options.windows);
+        let queues = Queues::new(options.windows, control.metrics().clone());
         let shared: Arc<OnceLock<std::sync::Weak<Context>>> = Arc::default();
         let own_listener = own_listener(queues.clone(), shared.clone());
         let template_listener = template_listener(queues.clone());
         let context = Arc::new(Context {
             control: ControlPlane::new(control.clone(), options.served.clone(), own_listener, template_listener),
-            members: Members::new(connect, member_listener(queues.clone())),
+            members: Members::new(control.clone(), connect, member_listener(queues.clone())),
             clusters: ClusterList::default(),
             policies: Policies::new(&options.skipped_namespaces)?,
             queues: queues.clone(),
@@ -58,13 +59,17 @@ impl Fleet {
         });
         // Set once, right here.
         let _ = shared.set(Arc::downgrade(&context));
-        let work_context = context.clone();
+        // The context has the queues: they must not keep it.
+        let work_context = Arc::downgrade(&context);
         queues.set_run_work(Arc::new(move |key| {
-            let context = work_context.clone();
-            Box::pin(async move { execution::reconcile(context, key).await.map_err(|error| error.to_string()) })
+            let context = work_context.upgrade();
+            Box::pin(async move {
+                let Some(context) = context else { return Ok(Next::Wait) };
+                execution::reconcile(context, key).await.map_err(|error| error.to_string())
+            })
         }));
         let discovery = queues.clone();
-        let mut tasks = vec![definitions::follow(&control, Arc::new(move || discovery.discovery.add(())))];
+        let mut tasks = vec![("definitions", definitions::follow(&control, Arc::new(move || discovery.discovery.add(()))))];
         tasks.extend(run_queues(&context));
         queues.discovery.add(());
         context.control.start().await;
@@ -82,15 +87,21 @@ impl Fleet {
         interpret_again(&self.context);
     }
 
+    /// What the controllers are doing, for [`crate::health`].
+    pub fn activity(&self) -> Activity {
+        let control = &self.context.control;
+        let tasks = self.tasks.iter().map(|(name, task)| (*name, !task.is_finished()));
+        let own = Own::ALL.into_iter().map(|kind| control.own(kind).observe_watch(true));
+        let templates = control.all_templates();
+        Activity {
+            tasks: tasks.chain([("execution", self.context.queues.is_executing())]).collect(),
+            watches: own.chain(templates.iter().map(|store| store.observe_watch(false))).collect(),
+        }
+    }
+
     /// Whether nothing waits and nothing is at work (probes of members aside).
     pub fn is_idle(&self) -> bool {
         self.context.queues.depths().iter().all(|(_, depth)| *depth == 0)
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -115,18 +126,19 @@ pub fn interpret_again(context: &Context) {
     }
 }
 
-fn run_queues(context: &Arc<Context>) -> Vec<AbortHandle> {
+fn run_queues(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
     macro_rules! run {
         ($queue:ident, $at_once:literal, $reconcile:path) => {{
             let shared = context.clone();
             let run = move |key| $reconcile(shared.clone(), key);
-            tokio::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, run)).abort_handle()
+            let metrics = context.queues.metrics.clone();
+            (stringify!($queue), Task::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, metrics, run)))
         }};
     }
     let clusters = cluster::Clusters::new(context.clone());
     let probe = move |name| clusters.clone().reconcile(name);
     vec![
-        tokio::spawn(context.queues.clusters.clone().run("clusters", 64, probe)).abort_handle(),
+        ("clusters", Task::spawn(context.queues.clusters.clone().run("clusters", 64, context.queues.metrics.clone(), probe))),
         run!(discovery, 1, discover),
         run!(policies, 1, policies::reconcile),
         run!(templates, 16, detector::reconcile),

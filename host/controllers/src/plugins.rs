@@ -5,15 +5,16 @@
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::context::{Error, writing};
 use crate::events::{Events, Severity};
+use crate::health::Activity;
 use crate::queue::{Next, WorkQueue};
 use crate::store::{Store, no_index};
+use crate::task::Task;
 use crate::watch::CONTROL_PLANE;
 use flotilla_api::labels;
 use flotilla_api::object::Object;
-use flotilla_interpreter::store::{LoadOutcome, PluginStore};
+use flotilla_interpreter::store::{LoadOutcome, PluginStore, Source};
 use serde_json::json;
 use std::sync::Arc;
-use tokio::task::AbortHandle;
 
 /// The namespace that plugins are read from.
 pub const PLUGIN_NAMESPACE: &str = "flotilla-system";
@@ -21,7 +22,7 @@ pub const PLUGIN_NAMESPACE: &str = "flotilla-system";
 /// What keeps the plugin store like the ConfigMaps.
 pub struct Plugins {
     shared: Arc<Shared>,
-    tasks: Vec<AbortHandle>,
+    run: Option<Task>,
 }
 
 struct Shared {
@@ -44,22 +45,22 @@ impl Plugins {
             }
         });
         let selector = format!("{}=true", labels::PLUGIN_ENABLED);
-        let watch = tokio::spawn(config_maps.clone().follow(api.clone(), Some(selector))).abort_handle();
+        config_maps.follow(&api, Some(selector));
         config_maps.wait_synced().await;
         let shared = Arc::new(Shared { events: Events::new(api.clone()), api, config_maps, plugins, queue });
         for key in shared.config_maps.keys().unwrap_or_default() {
             if let Err(error) = shared.clone().reconcile(key.clone()).await {
-                tracing::warn!(config_map = %key, "{error}");
+                tracing::warn!(config_map = %key, %error, "plugin not reported about");
             }
         }
         shared.plugins.complete(true);
-        Self { shared, tasks: vec![watch] }
+        Self { shared, run: None }
     }
 
     /// Follows changes from now on; `changed` is called after each that changes who answers.
     pub fn follow(&mut self, changed: Arc<dyn Fn() + Send + Sync>) {
         let shared = self.shared.clone();
-        let run = self.shared.queue.clone().run("plugins", 2, move |key| {
+        let run = self.shared.queue.clone().run("plugins", 2, self.shared.api.metrics().clone(), move |key| {
             let (shared, changed) = (shared.clone(), changed.clone());
             async move {
                 let before = shared.plugins.chain();
@@ -70,13 +71,13 @@ impl Plugins {
                 result
             }
         });
-        self.tasks.push(tokio::spawn(run).abort_handle());
+        self.run = Some(Task::spawn(run));
     }
-}
 
-impl Drop for Plugins {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+    /// What keeps the plugins up to date, for [`crate::health`].
+    pub fn activity(&self) -> Activity {
+        let tasks = self.run.iter().map(|run| ("plugins", !run.is_finished()));
+        Activity { tasks: tasks.collect(), watches: vec![self.shared.config_maps.observe_watch(true)] }
     }
 }
 
@@ -92,6 +93,10 @@ impl Shared {
         // Compiling takes up to seconds: not on a thread that others need.
         let loaded = tokio::task::spawn_blocking(move || plugins.apply_config_map(&input)).await;
         let outcome = loaded.map_err(|_| Error::Waiting(format!("{}: loading was cut off", config_map.display())))?;
+        if let LoadOutcome::Refused(error) = &outcome {
+            let source = Source::ConfigMap { namespace: config_map.namespace().unwrap_or_default().into(), name: config_map.name().into() };
+            self.api.metrics().load_failed(self.plugins.name_of(&source).as_deref(), error.reason);
+        }
         self.report(&key, &config_map, &outcome).await?;
         Ok(Next::Wait)
     }
@@ -113,7 +118,7 @@ impl Shared {
         if config_map.annotation(labels::PLUGIN_STATUS) == Some(&status) {
             return Ok(());
         }
-        tracing::info!(config_map = %key, "{status}");
+        tracing::info!(config_map = %key, status, "plugin looked at");
         let patch = json!({"metadata": {"annotations": {labels::PLUGIN_STATUS: status}}});
         match self.api.patch(&config_maps(), key, &patch).await {
             Ok(written) => self.config_maps.observe(&written),

@@ -4,16 +4,19 @@
 //! ([`Store::observe`]), so that the next decision never starts from a state that we ourselves made stale.
 
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
+use crate::health::Watch;
 use crate::live_object::LiveObject;
+use crate::pulse::Pulse;
+use crate::task::Task;
 use flotilla_api::object::Object;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The store has not seen all objects yet, so it cannot say that one is not there.
@@ -117,7 +120,8 @@ pub struct Store {
     contents: RwLock<Contents>,
     listener: Listener,
     synced: watch::Sender<bool>,
-    is_stopped: AtomicBool,
+    watch: Mutex<Option<Task>>,
+    heard: Pulse,
 }
 
 #[derive(Default)]
@@ -147,7 +151,8 @@ impl Store {
             contents: RwLock::default(),
             listener: Box::new(listener),
             synced: watch::Sender::new(false),
-            is_stopped: AtomicBool::new(false),
+            watch: Mutex::default(),
+            heard: Pulse::default(),
         })
     }
 
@@ -210,39 +215,39 @@ impl Store {
         }
     }
 
-    /// Follows the cluster until the store is dropped by all others or stopped. Reconnects by itself; what was known stays known meanwhile.
-    pub async fn follow(self: Arc<Self>, api: ClusterApi, label_selector: Option<String>) {
-        let kube_api = kube::Api::<LiveObject>::all_with(api.client(), &self.resource.to_kube());
+    /// Follows the cluster until the store is dropped or stopped. Reconnects by itself; what was known stays known meanwhile.
+    pub fn follow(self: &Arc<Self>, api: &ClusterApi, label_selector: Option<String>) {
+        let kube_api = kube::Api::<LiveObject>::all_with(self.heard.listen(api.client()), &self.resource.to_kube());
         let mut config = watcher::Config::default();
         if let Some(selector) = label_selector {
             config = config.labels(&selector);
         }
-        let mut events = std::pin::pin!(watcher::watcher(kube_api, config));
-        let mut listed: Option<HashSet<ObjectKey>> = None;
-        let mut failures = 0u32;
-        while let Some(event) = events.next().await {
-            if self.is_stopped.load(Ordering::Relaxed) {
-                return;
-            }
-            match event {
-                Ok(event) => {
-                    failures = 0;
-                    self.take(event, &mut listed);
-                }
-                Err(error) => {
-                    failures += 1;
-                    if failures.is_power_of_two() {
-                        tracing::warn!(cluster = self.cluster, resource = self.resource.plural, failures, "watch failed: {error}");
-                    }
-                    tokio::time::sleep(std::time::Duration::from_millis(100 * u64::from(failures.min(100)))).await;
-                }
-            }
+        // The task must not keep the store: it ends with it.
+        let (role, metrics) = (api.role(), api.metrics().clone());
+        let failed = move |resource: &Resource| metrics.watch_failed(role, resource);
+        let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config), failed));
+        self.heard.beat();
+        *self.watch() = Some(watch);
+    }
+
+    /// Ends [`Store::follow`].
+    pub fn stop(&self) {
+        *self.watch() = None;
+    }
+
+    /// Its watch, for [`crate::health`].
+    pub fn observe_watch(&self, is_required: bool) -> Watch {
+        Watch {
+            resource: self.resource.plural.clone(),
+            is_followed: self.watch().as_ref().is_some_and(|task| !task.is_finished()),
+            is_synced: self.is_synced(),
+            is_required,
+            heard: self.heard.last(),
         }
     }
 
-    /// Ends [`Store::follow`] at its next event.
-    pub fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Relaxed);
+    fn watch(&self) -> MutexGuard<'_, Option<Task>> {
+        self.watch.lock().expect("no code panics while it holds the watch")
     }
 
     fn take(&self, event: Event<LiveObject>, listed: &mut Option<HashSet<ObjectKey>>) {
@@ -359,6 +364,31 @@ impl Store {
 
     fn write(&self) -> RwLockWriteGuard<'_, Contents> {
         self.contents.write().expect("no code panics while it holds the store")
+    }
+}
+
+/// Hands events to a store as long as somebody has it.
+async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Event<LiveObject>>>, failed: impl Fn(&Resource)) {
+    let mut events = std::pin::pin!(events);
+    let mut listed: Option<HashSet<ObjectKey>> = None;
+    let mut failures = 0u32;
+    while let Some(event) = events.next().await {
+        let Some(store) = store.upgrade() else { return };
+        match event {
+            Ok(event) => {
+                failures = 0;
+                store.take(event, &mut listed);
+            }
+            Err(error) => {
+                failures += 1;
+                failed(&store.resource);
+                if failures.is_power_of_two() {
+                    tracing::warn!(cluster = store.cluster, resource = store.resource.plural, failures, %error, "watch failed");
+                }
+                drop(store);
+                tokio::time::sleep(Duration::from_millis(100 * u64::from(failures.min(100)))).await;
+            }
+        }
     }
 }
 
