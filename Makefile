@@ -6,10 +6,11 @@ SHELL := bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOTILLA := $(TARGET_DIR)/release/flotilla
 GUEST_TARGET := wasm32-unknown-unknown
+# Every build is of the whole workspace, narrowed by target: of a single package, Cargo would build the libraries anew with other features.
 # One directory for all guests: the sample needs no second build of the SDK.
 export FLOTILLA_GUEST_TARGET_DIR ?= $(CURDIR)/plugins/target
 
-.PHONY: help setup plugins build demo test check bless bench clean
+.PHONY: help setup plugins build demo test test-kubernetes check bless bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -24,12 +25,13 @@ setup: ## install what building needs and is missing
 
 plugins: setup ## build the built-in plugins and the sample
 	@echo 'plugins: building the built-in plugins'
-	@cargo run --quiet --package flotilla-plugin-build -- plugins/Cargo.toml plugins/built
-	@cargo run --quiet --package flotilla-plugin-build -- deploy/samples/webshop-plugin/Cargo.toml deploy/samples/webshop-plugin
+	@cargo build --quiet --workspace --bin flotilla-plugin-build
+	@$(TARGET_DIR)/debug/flotilla-plugin-build plugins/Cargo.toml plugins/built
+	@$(TARGET_DIR)/debug/flotilla-plugin-build deploy/samples/webshop-plugin/Cargo.toml deploy/samples/webshop-plugin
 
 build: plugins ## build the release binary
 	@echo 'build: building $(FLOTILLA)'
-	@cargo build --release --package flotilla
+	@cargo build --release --workspace --bin flotilla
 
 demo: build ## start a sandbox and walk one object through it
 	@FLOTILLA=$(abspath $(FLOTILLA)) deploy/demo/run
@@ -47,6 +49,12 @@ test: check ## check, then run every test
 	@echo 'test: running all tests'
 	@cargo test --workspace
 	@cargo test --manifest-path sdk/rust/Cargo.toml
+
+test-kubernetes: plugins ## run the end-to-end suites on real API servers (builds them once)
+	@echo 'test-kubernetes: providing etcd, kube-apiserver and kube-controller-manager'
+	@tests/kubernetes/build >/dev/null
+	@echo 'test-kubernetes: running the end-to-end suites'
+	@FLOTILLA_TEST_BACKEND=kubernetes cargo test --workspace --test journey --test kinds --test writes --test faults
 
 bless: plugins ## accept new expectations and generated files, then show what changed
 	@UPDATE_EXPECT=1 cargo test --workspace || true

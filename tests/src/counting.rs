@@ -1,5 +1,13 @@
-//! A client that remembers which writes were refused, and whose requests outlive whoever sent them.
+//! The client that the controllers are given: it remembers which writes were refused, makes a cluster suffer [`Faults`], and its requests
+//! outlive whoever sent them.
 
+use flotilla_sandbox::faults::FaultState;
+use futures::StreamExt as _;
+use http::{Method, Request, Response};
+use http_body_util::{BodyStream, StreamBody};
+use kube::client::Body;
+use serde_json::json;
+use std::io;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
 
@@ -12,22 +20,55 @@ impl Refusals {
     pub fn all(&self) -> Vec<String> {
         self.0.lock().expect("no test panics while it holds this").clone()
     }
+
+    fn add(&self, line: String) {
+        self.0.lock().expect("no test panics while it holds this").push(line);
+    }
 }
 
-/// Wraps a client. Its requests are served on the runtime `here`, also when the one who sent them is no more.
-pub fn counting(cluster: &str, client: kube::Client, here: Handle, refusals: Refusals) -> kube::Client {
+/// Wraps a client. Its requests are served on the runtime `here`, also when the one who sent them is no more; while the cluster is
+/// unreachable, watches end.
+pub fn counting(cluster: &str, client: kube::Client, here: Handle, refusals: Refusals, faults: Arc<FaultState>) -> kube::Client {
     let cluster = cluster.to_owned();
-    let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-        let (client, here, refusals) = (client.clone(), here.clone(), refusals.clone());
-        let line = (request.method() != http::Method::GET).then(|| format!("{cluster} {} {}", request.method(), request.uri().path()));
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (client, here, refusals, faults) = (client.clone(), here.clone(), refusals.clone(), faults.clone());
+        let line = (request.method() != Method::GET).then(|| format!("{cluster} {} {}", request.method(), request.uri().path()));
         async move {
-            let response = here.spawn(async move { client.send(request).await }).await.map_err(std::io::Error::other)?;
-            let response = response.map_err(std::io::Error::other)?;
+            let response = match suffer(&faults, request.method()).await? {
+                Some(answer) => answer,
+                None => here.spawn(async move { client.send(request).await }).await.map_err(io::Error::other)?.map_err(io::Error::other)?,
+            };
             if let Some(line) = line.filter(|_| !response.status().is_success()) {
-                refusals.0.lock().expect("no test panics while it holds this").push(format!("{line} {}", response.status()));
+                refusals.add(format!("{line} {}", response.status()));
             }
-            Ok::<_, std::io::Error>(response)
+            let mut faults = faults.subscribe();
+            let unreachable = async move { faults.wait_for(|faults| faults.unreachable).await.map(drop) };
+            Ok::<_, io::Error>(response.map(|body| StreamBody::new(BodyStream::new(body).take_until(Box::pin(unreachable)))))
         }
     });
     kube::Client::new(service, "default")
+}
+
+/// What becomes of a request before it is sent: an error, an answer that no server gave, or nothing.
+async fn suffer(state: &FaultState, method: &Method) -> io::Result<Option<Response<Body>>> {
+    let faults = state.get();
+    if !faults.latency.is_zero() {
+        tokio::time::sleep(faults.latency).await;
+    }
+    if state.get().unreachable {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(if faults.error_rate > 0.0 && state.fails_now(faults.error_rate) {
+        Some(refusal(500, "InternalError", "this request was chosen to fail"))
+    } else if faults.read_only && method != Method::GET {
+        Some(refusal(503, "ServiceUnavailable", "the server is read-only"))
+    } else {
+        None
+    })
+}
+
+fn refusal(code: u16, reason: &str, message: &str) -> Response<Body> {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "reason": reason, "code": code});
+    let answer = Response::builder().status(code).header(http::header::CONTENT_TYPE, "application/json");
+    answer.body(Body::from(status.to_string().into_bytes())).expect("the parts are right")
 }

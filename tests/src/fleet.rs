@@ -1,58 +1,56 @@
-//! A control plane, its members and the controllers, in this process: what an end-to-end test runs against.
+//! A control plane, its members and the controllers: what an end-to-end test runs against.
 //!
-//! The controllers have a runtime of their own, so that they can be killed: whatever they were doing ends where it is, while requests
-//! that they have sent are still served, as with a process that is killed.
+//! The clusters are a sandbox's or real ones ([`crate::backend`]); a test cannot tell. The controllers run in this process, on a runtime of
+//! their own, so that they can be killed: whatever they were doing ends where it is, while requests that they have sent are still served,
+//! as with a process that is killed.
 
+use crate::backend::Clusters;
+use crate::cluster::Cluster;
 use crate::counting::{Refusals, counting};
 use crate::failing::Failing;
+use flotilla_api::labels;
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_controllers::Fleet;
-use flotilla_controllers::cluster_api::{ApiError, ClusterApi, ObjectKey, Resource};
+use flotilla_controllers::cluster_api::{ClusterApi, ObjectKey, Resource};
 use flotilla_controllers::context::Options;
 use flotilla_controllers::members::{ConnectBySecret, ConnectInProcess};
-use flotilla_controllers::served::Served;
+use flotilla_controllers::watch::Own;
 use flotilla_interpreter::cache::ArtefactCache;
 use flotilla_interpreter::{Chain, Runtime, built_in};
-use flotilla_sandbox::lifecycle;
-use flotilla_sandbox::server::{ApiServer, ServerOptions};
-use flotilla_sandbox::simulation::{self, MemberOptions, Simulation};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything that is awaited.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where an object is: apiVersion, kind, namespace, name.
+/// Where an object is: apiVersion, kind, namespace (`None` for the fleet's own, or for none where the kind has none), name.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a>(pub &'a str, pub &'a str, pub Option<&'a str>, pub &'a str);
 
-impl At<'_> {
-    fn gvk(self) -> GroupVersionKind {
-        GroupVersionKind::new(self.0, self.1)
-    }
-
-    fn key(self) -> ObjectKey {
-        ObjectKey::new(self.2, self.3)
-    }
-}
-
-/// A fleet of simulated clusters with running controllers.
+/// A fleet with running controllers. Its clusters are fields of it.
 pub struct TestFleet {
-    /// The control plane.
-    pub control: ApiServer,
-    /// The members, `member1` first.
-    pub members: Vec<ApiServer>,
+    // First: controllers end before the clusters do.
+    controllers: Option<Controllers>,
+    clusters: Clusters,
+    reach: Reach,
     /// Answers for kinds; can be made to fail.
     pub interpreter: Arc<Failing>,
     /// Writes of the controllers that were refused.
     pub refusals: Refusals,
     /// Settings of controllers that are started.
     pub options: Options,
-    controllers: Option<Controllers>,
-    resources: Mutex<HashMap<(String, GroupVersionKind), Resource>>,
-    _simulations: Vec<Simulation>,
+}
+
+/// How the controllers reach members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// By clients that are handed to them, which show faults and count refusals.
+    Clients,
+    /// As in production: by `spec.apiEndpoint` and the Secret of `spec.secretRef`.
+    Secrets,
 }
 
 struct Controllers {
@@ -69,6 +67,14 @@ impl Drop for Controllers {
     }
 }
 
+impl Deref for TestFleet {
+    type Target = Clusters;
+
+    fn deref(&self) -> &Clusters {
+        &self.clusters
+    }
+}
+
 impl TestFleet {
     /// Starts a fleet of this many members and waits until all are ready.
     pub async fn start(members: usize) -> Self {
@@ -77,47 +83,66 @@ impl TestFleet {
 
     /// Starts a fleet with these settings of the controllers.
     pub async fn start_with(members: usize, options: Options) -> Self {
+        Self::launch(members, options, Reach::Clients).await
+    }
+
+    /// Starts a fleet whose members are reached over HTTPS, with a token from a Secret.
+    pub async fn start_over_https(members: usize) -> Self {
+        Self::launch(members, Options::default(), Reach::Secrets).await
+    }
+
+    async fn launch(members: usize, options: Options, reach: Reach) -> Self {
         // `RUST_LOG=flotilla=debug` shows what the controllers do. A second test finds it set already.
         let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
-        let control = server("control");
-        let members: Vec<ApiServer> = (1..=members).map(|number| server(&format!("member{number}"))).collect();
-        let simulations = members.iter().map(|member| {
-            simulation::start(member.client_as("kubernetes"), MemberOptions { nodes: 2, pods_per_node: 200, ..MemberOptions::default() })
-        });
         let mut fleet = Self {
-            control,
-            _simulations: simulations.collect(),
-            members,
+            controllers: None,
+            clusters: Clusters::start(members).await,
+            reach,
             interpreter: Arc::new(Failing::new(chain().clone())),
             refusals: Refusals::default(),
             options,
-            controllers: None,
-            resources: Mutex::default(),
         };
-        for crd in flotilla_api::crd::crds() {
-            fleet.apply(&Object(serde_json::to_value(crd).expect("a CRD prints"))).await;
-        }
-        for member in fleet.members.clone() {
-            fleet.join(member.name()).await;
+        fleet.prepare().await;
+        for member in &fleet.members {
+            fleet.join(member).await;
         }
         fleet.start_controllers().await;
-        for member in fleet.members.clone() {
+        for member in &fleet.members {
             fleet
                 .until(&fleet.control, At("cluster.karmada.io/v1alpha1", "Cluster", None, member.name()), |cluster| {
-                    let conditions = cluster?.at(&["status", "conditions"])?.as_array()?;
-                    conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True").then_some(())
+                    (condition(cluster?, "Ready")?["status"] == "True").then_some(())
                 })
                 .await;
         }
         fleet
     }
 
+    /// The fleet's namespace in all clusters.
+    async fn prepare(&self) {
+        let labels = json!({labels::SKIP_AUTO_PROPAGATION: "true"});
+        for cluster in std::iter::once(&self.control).chain(&self.members).filter(|_| self.namespace != "default") {
+            let metadata = json!({"name": self.namespace, "labels": labels});
+            self.apply_to(cluster, &Object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))).await;
+        }
+        for member in &self.members {
+            // Without it, no pod is admitted.
+            self.there(member, At("v1", "ServiceAccount", None, "default")).await;
+        }
+    }
+
     /// Registers a member.
-    pub async fn join(&self, name: &str) {
-        let cluster = json!({
+    pub async fn join(&self, member: &Cluster) {
+        let (name, access) = (member.name(), member.access());
+        let mut cluster = json!({
             "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
             "metadata": {"name": name}, "spec": {"syncMode": "Push"},
         });
+        if self.reach == Reach::Secrets {
+            cluster["spec"]["apiEndpoint"] = access.url.clone().into();
+            cluster["spec"]["secretRef"] = json!({"namespace": self.namespace, "name": name});
+            let data = json!({"token": access.token, "caBundle": access.authority});
+            self.apply(&Object(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}))).await;
+        }
         self.apply(&Object(cluster)).await;
     }
 
@@ -125,8 +150,10 @@ impl TestFleet {
     pub async fn start_controllers(&mut self) {
         assert!(self.controllers.is_none(), "they run already");
         let here = tokio::runtime::Handle::current();
-        let client = |server: &ApiServer| counting(server.name(), server.client_as("flotilla"), here.clone(), self.refusals.clone());
-        let clients = self.members.iter().map(|member| (member.name().to_owned(), client(member))).collect();
+        let client =
+            |cluster: &Cluster| counting(cluster.name(), cluster.client("flotilla"), here.clone(), self.refusals.clone(), cluster.faults());
+        let handed = self.members.iter().filter(|_| self.reach == Reach::Clients);
+        let clients: HashMap<_, _> = handed.map(|member| (member.name().to_owned(), client(member))).collect();
         let api = ClusterApi::new(client(&self.control), Duration::from_secs(10));
         let connect = ConnectInProcess::new(clients, ConnectBySecret::new(api.clone()));
         let (interpreter, options) = (self.interpreter.clone(), self.options.clone());
@@ -149,7 +176,7 @@ impl TestFleet {
     }
 
     /// The member of this number, from 1.
-    pub fn member(&self, number: usize) -> &ApiServer {
+    pub fn member(&self, number: usize) -> &Cluster {
         &self.members[number - 1]
     }
 
@@ -159,9 +186,9 @@ impl TestFleet {
     }
 
     /// The same in any cluster.
-    pub async fn apply_yaml_to(&self, server: &ApiServer, yaml: &str) {
+    pub async fn apply_yaml_to(&self, cluster: &Cluster, yaml: &str) {
         for document in serde_saphyr::from_multiple::<Value>(yaml).expect("test YAML").into_iter().filter(|document| !document.is_null()) {
-            self.apply_to(server, &Object(document)).await;
+            self.apply_to(cluster, &Object(document)).await;
         }
     }
 
@@ -170,56 +197,73 @@ impl TestFleet {
         self.apply_to(&self.control, object).await;
     }
 
-    async fn apply_to(&self, server: &ApiServer, object: &Object) {
-        let resource = self.resource(server, &object.gvk()).await;
-        let api = api(server);
-        match api.create(&resource, object).await {
+    async fn apply_to(&self, cluster: &Cluster, object: &Object) {
+        let resource = cluster.resource(&object.gvk()).await;
+        let mut object = object.clone();
+        if !resource.namespaced {
+            self.note(&resource, object.name());
+        } else if object.namespace().is_none() {
+            object["metadata"]["namespace"] = self.namespace.clone().into();
+        }
+        let api = cluster.user();
+        match api.create(&resource, &object).await {
             Err(error) if error.is_already_exists() => {
-                drop(api.patch(&resource, &ObjectKey::of(object), object).await.expect("the change is right"))
+                drop(api.patch(&resource, &ObjectKey::of(&object), &object).await.expect("the change is right"))
             }
             result => drop(result.unwrap_or_else(|error| panic!("{}: {error}", object.display()))),
         }
     }
 
-    /// Reads an object.
-    pub async fn get(&self, server: &ApiServer, at: At<'_>) -> Option<Object> {
-        let resource = self.resource(server, &at.gvk()).await;
-        api(server).get(&resource, &at.key()).await.expect("the server answers")
+    /// Where this is served, and the object's key.
+    async fn find(&self, cluster: &Cluster, At(api_version, kind, namespace, name): At<'_>) -> (Resource, ObjectKey) {
+        let resource = cluster.resource(&GroupVersionKind::new(api_version, kind)).await;
+        let namespace = namespace.unwrap_or(&self.namespace);
+        let key = ObjectKey::new(Some(namespace).filter(|_| resource.namespaced), name);
+        (resource, key)
     }
 
-    /// All objects of a kind.
-    pub async fn list(&self, server: &ApiServer, api_version: &str, kind: &str) -> Vec<Object> {
-        let resource = self.resource(server, &GroupVersionKind::new(api_version, kind)).await;
-        let list = kube::Api::<kube::core::DynamicObject>::all_with(server.client_as("kubectl"), &resource.to_kube());
-        let list = list.list(&kube::api::ListParams::default()).await.expect("the server answers");
-        list.items.into_iter().map(|item| Object(serde_json::to_value(item).expect("an object prints"))).collect()
+    /// Reads an object.
+    pub async fn get(&self, cluster: &Cluster, at: At<'_>) -> Option<Object> {
+        let (resource, key) = self.find(cluster, at).await;
+        cluster.user().get(&resource, &key).await.expect("the server answers")
+    }
+
+    /// All objects of a kind in the fleet's namespace.
+    pub async fn list(&self, cluster: &Cluster, api_version: &str, kind: &str) -> Vec<Object> {
+        let resource = cluster.resource(&GroupVersionKind::new(api_version, kind)).await;
+        cluster.list(&resource, Some(&self.namespace)).await
+    }
+
+    /// All Works of the control plane.
+    pub async fn works(&self) -> Vec<Object> {
+        self.control.list(&Own::Work.resource(), None).await
     }
 
     /// Merges a patch into an object.
-    pub async fn patch(&self, server: &ApiServer, at: At<'_>, patch: Value) -> Object {
-        let resource = self.resource(server, &at.gvk()).await;
-        api(server).patch(&resource, &at.key(), &patch).await.expect("the patch is right")
+    pub async fn patch(&self, cluster: &Cluster, at: At<'_>, patch: Value) -> Object {
+        let (resource, key) = self.find(cluster, at).await;
+        cluster.user().patch(&resource, &key, &patch).await.expect("the patch is right")
     }
 
     /// Deletes an object.
-    pub async fn delete(&self, server: &ApiServer, at: At<'_>) {
-        let resource = self.resource(server, &at.gvk()).await;
-        api(server).delete(&resource, &at.key(), None).await.expect("the object can be deleted");
+    pub async fn delete(&self, cluster: &Cluster, at: At<'_>) {
+        let (resource, key) = self.find(cluster, at).await;
+        cluster.user().delete(&resource, &key, None).await.expect("the object can be deleted");
     }
 
     /// Waits until the object (or its absence, `None`) satisfies `found`, and returns what it found.
-    pub async fn until<T>(&self, server: &ApiServer, at: At<'_>, found: impl Fn(Option<&Object>) -> Option<T>) -> T {
+    pub async fn until<T>(&self, cluster: &Cluster, at: At<'_>, found: impl Fn(Option<&Object>) -> Option<T>) -> T {
         let started = Instant::now();
         let mut pause = Duration::from_millis(2);
         loop {
-            let object = self.get(server, at).await;
+            let object = self.get(cluster, at).await;
             if let Some(found) = found(object.as_ref()) {
                 return found;
             }
             assert!(
                 started.elapsed() < PATIENCE,
                 "{}: {at:?} did not become what was awaited, it is {}",
-                server.name(),
+                cluster.name(),
                 shown(object.as_ref())
             );
             tokio::time::sleep(pause).await;
@@ -228,23 +272,23 @@ impl TestFleet {
     }
 
     /// Waits until the object has this value at a JSON pointer.
-    pub async fn says(&self, server: &ApiServer, at: At<'_>, pointer: &str, value: Value) -> Object {
-        self.until(server, at, |object| object.filter(|object| object.pointer(pointer) == Some(&value)).cloned()).await
+    pub async fn says(&self, cluster: &Cluster, at: At<'_>, pointer: &str, value: Value) -> Object {
+        self.until(cluster, at, |object| object.filter(|object| object.pointer(pointer) == Some(&value)).cloned()).await
     }
 
     /// Waits until the object is there.
-    pub async fn there(&self, server: &ApiServer, at: At<'_>) -> Object {
-        self.until(server, at, |object| object.cloned()).await
+    pub async fn there(&self, cluster: &Cluster, at: At<'_>) -> Object {
+        self.until(cluster, at, |object| object.cloned()).await
     }
 
     /// Waits until the object is not there.
-    pub async fn gone(&self, server: &ApiServer, at: At<'_>) {
-        self.until(server, at, |object| object.is_none().then_some(())).await;
+    pub async fn gone(&self, cluster: &Cluster, at: At<'_>) {
+        self.until(cluster, at, |object| object.is_none().then_some(())).await;
     }
 
     /// Waits until a condition in the object's status has this status and reason; returns the condition.
-    pub async fn condition(&self, server: &ApiServer, at: At<'_>, kind: &str, status: &str, reason: &str) -> Value {
-        self.until(server, at, |object| {
+    pub async fn condition(&self, cluster: &Cluster, at: At<'_>, kind: &str, status: &str, reason: &str) -> Value {
+        self.until(cluster, at, |object| {
             let condition = condition(object?, kind)?;
             (condition["status"] == status && condition["reason"] == reason).then(|| condition.clone())
         })
@@ -275,25 +319,14 @@ impl TestFleet {
     /// Writes by the controllers so far: `cluster verb resource`.
     pub fn writes(&self) -> BTreeMap<String, u64> {
         let mut counts = BTreeMap::new();
-        for server in std::iter::once(&self.control).chain(&self.members) {
-            for (key, count) in server.write_counts() {
+        for cluster in std::iter::once(&self.control).chain(&self.members) {
+            for (key, count) in cluster.write_counts() {
                 if key.agent.starts_with("flotilla") {
-                    *counts.entry(format!("{} {:?} {}", server.name(), key.verb, key.resource)).or_default() += count;
+                    *counts.entry(format!("{} {:?} {}", cluster.name(), key.verb, key.resource)).or_default() += count;
                 }
             }
         }
         counts
-    }
-
-    async fn resource(&self, server: &ApiServer, gvk: &GroupVersionKind) -> Resource {
-        let key = (server.name().to_owned(), gvk.clone());
-        let known = self.resources.lock().expect("no test panics while it holds this").get(&key).cloned();
-        if let Some(known) = known {
-            return known;
-        }
-        let resource = discover(server, gvk).await;
-        self.resources.lock().expect("no test panics while it holds this").insert(key, resource.clone());
-        resource
     }
 }
 
@@ -325,26 +358,4 @@ pub fn chain() -> &'static Chain {
         let plugins = built_in::load(&runtime).expect("the built-in plugins load");
         Chain::new(Arc::new(runtime), plugins)
     })
-}
-
-fn server(name: &str) -> ApiServer {
-    let server = ApiServer::new(ServerOptions { name: name.to_owned(), ..ServerOptions::default() });
-    lifecycle::start(&server);
-    server
-}
-
-fn api(server: &ApiServer) -> ClusterApi {
-    ClusterApi::new(server.client_as("kubectl"), Duration::from_secs(10))
-}
-
-async fn discover(server: &ApiServer, gvk: &GroupVersionKind) -> Resource {
-    let started = Instant::now();
-    loop {
-        let resources: Result<_, ApiError> = api(server).discover().await;
-        if let Some(resource) = Served::new(resources.expect("discovery answers")).resource(gvk) {
-            return resource.clone();
-        }
-        assert!(started.elapsed() < PATIENCE, "{} does not serve {gvk}", server.name());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

@@ -1,17 +1,17 @@
 //! The journey of one object: template → binding → Works → members → status back, and every change on the way.
 
 use flotilla_api::object::Object;
-use flotilla_tests::fleet::{At, TestFleet};
+use flotilla_tests::fleet::{At, TestFleet, new_writes, writes_to};
 use serde_json::{Value, json};
 
-const WEB: At = At("apps/v1", "Deployment", Some("default"), "web");
-const BINDING: At = At("work.karmada.io/v1alpha2", "ResourceBinding", Some("default"), "web-deployment");
-const POLICY: At = At("policy.karmada.io/v1alpha1", "PropagationPolicy", Some("default"), "web");
+const WEB: At = At("apps/v1", "Deployment", None, "web");
+const BINDING: At = At("work.karmada.io/v1alpha2", "ResourceBinding", None, "web-deployment");
+const POLICY: At = At("policy.karmada.io/v1alpha1", "PropagationPolicy", None, "web");
 
 const DEPLOYMENT: &str = "
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: web, namespace: default, labels: {app: web, team: blue}, annotations: {note: x}}
+metadata: {name: web, labels: {app: web, team: blue}, annotations: {note: x}}
 spec:
   replicas: 2
   selector: {matchLabels: {app: web}}
@@ -23,7 +23,7 @@ spec:
 const DUPLICATED: &str = "
 apiVersion: policy.karmada.io/v1alpha1
 kind: PropagationPolicy
-metadata: {name: web, namespace: default, finalizers: [karmada.io/propagation-policy-controller]}
+metadata: {name: web, finalizers: [karmada.io/propagation-policy-controller]}
 spec:
   resourceSelectors: [{apiVersion: apps/v1, kind: Deployment, name: web}]
   placement:
@@ -34,7 +34,7 @@ spec:
 const DIVIDED: &str = "
 apiVersion: policy.karmada.io/v1alpha1
 kind: PropagationPolicy
-metadata: {name: web, namespace: default}
+metadata: {name: web}
 spec:
   resourceSelectors: [{apiVersion: apps/v1, kind: Deployment, name: web}]
   placement:
@@ -61,8 +61,10 @@ fn image(image: &str) -> Value {
     json!({"spec": {"template": {"spec": {"containers": [{"name": "main", "image": image}]}}}})
 }
 
-fn work_at(cluster: &str) -> (String, String) {
-    let template = Object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"}}));
+/// Namespace and name of the Work that brings the template to a cluster.
+fn work_at(fleet: &TestFleet, cluster: &str) -> (String, String) {
+    let metadata = json!({"name": "web", "namespace": fleet.namespace});
+    let template = Object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}));
     (flotilla_api::names::execution_namespace(cluster), flotilla_api::names::work_name_of(&template))
 }
 
@@ -114,7 +116,7 @@ async fn an_override_policy_changes_what_one_cluster_gets_and_its_end_takes_it_b
             "
 apiVersion: policy.karmada.io/v1alpha1
 kind: OverridePolicy
-metadata: {name: web, namespace: default}
+metadata: {name: web}
 spec:
   resourceSelectors: [{apiVersion: apps/v1, kind: Deployment, name: web}]
   overrideRules:
@@ -125,7 +127,7 @@ spec:
         .await;
     fleet.says(fleet.member(2), WEB, "/spec/template/spec/containers/0/image", json!("nginx:1.29")).await;
     fleet.says(fleet.member(1), WEB, "/spec/template/spec/containers/0/image", json!("nginx:1.27")).await;
-    fleet.delete(&fleet.control, At("policy.karmada.io/v1alpha1", "OverridePolicy", Some("default"), "web")).await;
+    fleet.delete(&fleet.control, At("policy.karmada.io/v1alpha1", "OverridePolicy", None, "web")).await;
     fleet.says(fleet.member(2), WEB, "/spec/template/spec/containers/0/image", json!("nginx:1.27")).await;
 }
 
@@ -156,8 +158,8 @@ async fn replicas_that_a_member_scales_itself_stay_with_the_label() {
     let before = fleet.settled().await;
     fleet.patch(fleet.member(1), WEB, json!({"spec": {"replicas": 4}})).await;
     fleet.says(&fleet.control, WEB, "/status/readyReplicas", json!(6)).await;
-    let written = flotilla_tests::fleet::new_writes(&before, &fleet.settled().await);
-    assert_eq!(flotilla_tests::fleet::writes_to(&written, "member1"), 0, "nothing to write: {written:?}");
+    let written = new_writes(&before, &fleet.settled().await);
+    assert_eq!(writes_to(&written, "member1"), 0, "nothing to write: {written:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,7 +177,7 @@ async fn a_policy_that_moves_takes_the_object_along() {
     let fleet = running(DUPLICATED, DEPLOYMENT, 4).await;
     fleet.patch(&fleet.control, POLICY, json!({"spec": {"placement": {"clusterAffinity": {"clusterNames": ["member2"]}}}})).await;
     fleet.gone(fleet.member(1), WEB).await;
-    let (space, work) = work_at("member1");
+    let (space, work) = work_at(&fleet, "member1");
     fleet.gone(&fleet.control, At("work.karmada.io/v1alpha1", "Work", Some(&space), &work)).await;
     fleet.says(&fleet.control, BINDING, "/spec/clusters", json!([{"name": "member2", "replicas": 2}])).await;
     fleet.says(&fleet.control, WEB, "/status/readyReplicas", json!(2)).await;
@@ -205,7 +207,7 @@ async fn a_deleted_template_takes_everything_with_it() {
         fleet.gone(member, WEB).await;
     }
     fleet.gone(&fleet.control, BINDING).await;
-    assert!(fleet.list(&fleet.control, "work.karmada.io/v1alpha1", "Work").await.is_empty());
+    assert!(fleet.works().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -225,7 +227,7 @@ async fn what_is_preserved_stays_in_the_members_without_our_marks() {
 async fn suspended_dispatching_holds_changes_back() {
     let fleet = running(DUPLICATED, DEPLOYMENT, 4).await;
     fleet.patch(&fleet.control, POLICY, json!({"spec": {"suspension": {"dispatchingOnClusters": {"clusterNames": ["member1"]}}}})).await;
-    let (space, work) = work_at("member1");
+    let (space, work) = work_at(&fleet, "member1");
     let work = At("work.karmada.io/v1alpha1", "Work", Some(&space), &work);
     fleet.condition(&fleet.control, work, "Dispatching", "False", "SuspendDispatching").await;
     fleet.patch(&fleet.control, WEB, image("nginx:1.28")).await;
@@ -244,11 +246,14 @@ async fn an_object_of_others_is_taken_over_only_when_the_policy_says_so() {
     fleet.apply_yaml_to(fleet.member(1), &DEPLOYMENT.replace("nginx:1.27", "theirs:1")).await;
     fleet.apply_yaml(DUPLICATED).await;
     fleet.apply_yaml(DEPLOYMENT).await;
-    let (space, work) = work_at("member1");
+    let (space, work) = work_at(&fleet, "member1");
     let work = At("work.karmada.io/v1alpha1", "Work", Some(&space), &work);
     let applied = fleet.condition(&fleet.control, work, "Applied", "False", "AppliedFailed").await;
     let message = applied["message"].as_str().unwrap_or_default();
-    assert!(message.contains("Deployment default/web") && message.contains("conflictResolution: Overwrite"), "{message}");
+    assert!(
+        message.contains(&format!("Deployment {}/web", fleet.namespace)) && message.contains("conflictResolution: Overwrite"),
+        "{message}"
+    );
     fleet.says(fleet.member(2), WEB, "/status/readyReplicas", json!(2)).await;
     let binding = fleet.says(&fleet.control, BINDING, "/status/aggregatedStatus/1/applied", json!(true)).await;
     assert!(binding["status"]["aggregatedStatus"][0]["appliedMessage"].as_str().is_some_and(|message| message.contains("Overwrite")));
@@ -286,8 +291,8 @@ async fn a_policy_that_asks_for_what_there_is_not_moves_nothing() {
         fleet.condition(&fleet.control, BINDING, "Scheduled", "True", "Success").await;
     }
     let after = fleet.settled().await;
-    let moved = flotilla_tests::fleet::new_writes(&before, &after);
-    assert_eq!(flotilla_tests::fleet::writes_to(&moved, "member"), 0, "{moved:?}");
+    let moved = new_writes(&before, &after);
+    assert_eq!(writes_to(&moved, "member"), 0, "{moved:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -299,4 +304,17 @@ async fn a_cluster_that_leaves_lets_go_of_what_it_has() {
     fleet.says(&fleet.control, BINDING, "/spec/clusters", json!([{"name": "member2", "replicas": 2}])).await;
     fleet.says(fleet.member(2), WEB, "/status/readyReplicas", json!(2)).await;
     fleet.gone(&fleet.control, At("v1", "Namespace", None, "karmada-es-member1")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_are_reached_over_https_with_the_token_of_a_secret() {
+    let fleet = TestFleet::start_over_https(2).await;
+    fleet.apply_yaml(DUPLICATED).await;
+    fleet.apply_yaml(DEPLOYMENT).await;
+    fleet.says(&fleet.control, WEB, "/status/readyReplicas", json!(4)).await;
+    assert_eq!(writes_to(&fleet.settled().await, "member1"), 1, "counted as ours");
+    fleet.delete(&fleet.control, WEB).await;
+    for member in &fleet.members {
+        fleet.gone(member, WEB).await;
+    }
 }

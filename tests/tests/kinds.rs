@@ -12,23 +12,23 @@ async fn a_kind_that_nobody_knows_is_copied_and_its_status_shown_for_each_cluste
             "
 apiVersion: policy.karmada.io/v1alpha1
 kind: PropagationPolicy
-metadata: {name: settings, namespace: default}
+metadata: {name: settings}
 spec:
   resourceSelectors: [{apiVersion: v1, kind: ConfigMap, name: settings}]
   placement: {clusterAffinity: {clusterNames: [member1, member2]}}
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: settings, namespace: default}
+metadata: {name: settings}
 data: {colour: blue}
 ",
         )
         .await;
-    let settings = At("v1", "ConfigMap", Some("default"), "settings");
+    let settings = At("v1", "ConfigMap", None, "settings");
     for member in &fleet.members {
         fleet.says(member, settings, "/data", json!({"colour": "blue"})).await;
     }
-    let binding = At("work.karmada.io/v1alpha2", "ResourceBinding", Some("default"), "settings-configmap");
+    let binding = At("work.karmada.io/v1alpha2", "ResourceBinding", None, "settings-configmap");
     let binding = fleet.says(&fleet.control, binding, "/status/aggregatedStatus/1/applied", json!(true)).await;
     assert_eq!(binding["status"]["aggregatedStatus"][0]["clusterName"], "member1");
     fleet.patch(&fleet.control, settings, json!({"data": {"colour": null, "size": "9"}})).await;
@@ -73,7 +73,7 @@ async fn a_stateful_set_is_divided() {
     fleet.apply_yaml("
 apiVersion: policy.karmada.io/v1alpha1
 kind: PropagationPolicy
-metadata: {name: db, namespace: default}
+metadata: {name: db}
 spec:
   resourceSelectors: [{apiVersion: apps/v1, kind: StatefulSet, name: db}]
   placement:
@@ -85,7 +85,7 @@ spec:
 ---
 apiVersion: apps/v1
 kind: StatefulSet
-metadata: {name: db, namespace: default}
+metadata: {name: db}
 spec:
   replicas: 4
   serviceName: db
@@ -94,7 +94,7 @@ spec:
     metadata: {labels: {app: db}}
     spec: {containers: [{name: main, image: 'postgres:17'}]}
 ").await;
-    let db = At("apps/v1", "StatefulSet", Some("default"), "db");
+    let db = At("apps/v1", "StatefulSet", None, "db");
     for member in &fleet.members {
         fleet.says(member, db, "/spec/replicas", json!(2)).await;
     }
@@ -125,19 +125,19 @@ async fn a_kind_that_comes_to_a_member_later_is_tried_again_at_once() {
             "
 apiVersion: policy.karmada.io/v1alpha1
 kind: PropagationPolicy
-metadata: {name: gadget, namespace: default}
+metadata: {name: gadget}
 spec:
   resourceSelectors: [{apiVersion: example.io/v1, kind: Gadget}]
   placement: {clusterAffinity: {clusterNames: [member1]}}
 ---
 apiVersion: example.io/v1
 kind: Gadget
-metadata: {name: lever, namespace: default}
+metadata: {name: lever}
 spec: {length: 3}
 ",
         )
         .await;
-    let binding = At("work.karmada.io/v1alpha2", "ResourceBinding", Some("default"), "lever-gadget");
+    let binding = At("work.karmada.io/v1alpha2", "ResourceBinding", None, "lever-gadget");
     let scheduled = fleet
         .until(&fleet.control, binding, |binding| {
             let scheduled = flotilla_tests::fleet::condition(binding?, "Scheduled")?;
@@ -147,7 +147,7 @@ spec: {length: 3}
     assert!(scheduled["message"].as_str().is_some_and(|message| message.contains("the kind is not among")), "{scheduled}");
     // Far longer than it should take, far shorter than a probe would.
     fleet.apply_yaml_to(fleet.member(1), GADGETS).await;
-    let lever = At("example.io/v1", "Gadget", Some("default"), "lever");
+    let lever = At("example.io/v1", "Gadget", None, "lever");
     tokio::time::timeout(std::time::Duration::from_secs(8), fleet.says(fleet.member(1), lever, "/spec/length", json!(3)))
         .await
         .expect("at once");

@@ -14,4 +14,5 @@ pub mod object;
 pub mod policy;
 pub mod quantity;
 pub mod schema;
+pub mod selector;
 pub mod work;

@@ -176,10 +176,11 @@ async fn remove<B: Binding>(context: &Context, key: &BindingKey, object: &Object
     let left: Vec<&Value> = finalizers.iter().filter(|finalizer| *finalizer != B::SCOPE.finalizer()).collect();
     let patch = json!({"metadata": {"finalizers": left, "resourceVersion": object.resource_version()}});
     match context.control.api.patch(&key.kind.resource(), &key.key, &patch).await {
-        Ok(_) => Ok(Next::Wait),
-        Err(error) if error.is_not_found() => Ok(Next::Wait),
-        Err(error) => Err(writing(format!("{:?} {}", key.kind, key.key))(error)),
+        Ok(written) => context.control.own(key.kind).observe(&written),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(writing(format!("{:?} {}", key.kind, key.key))(error)),
     }
+    Ok(Next::Wait)
 }
 
 async fn delete_work(context: &Context, work: &Work) -> Result<(), Error> {

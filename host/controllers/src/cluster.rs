@@ -7,12 +7,13 @@ mod status;
 use crate::capacity::{self, Capacity};
 use crate::cluster_api::{ObjectKey, Resource};
 use crate::context::{Context, Error, now, typed, writing};
+use crate::events::Severity;
 use crate::members::Member;
 use crate::queue::Next;
 use crate::served::Served;
 use crate::task::Task;
 use crate::watch::{Own, cluster_entry};
-use flotilla_api::cluster::Cluster;
+use flotilla_api::cluster::{Cluster, ClusterStatus, READY};
 use flotilla_api::object::Object;
 use flotilla_api::{labels, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -120,12 +121,25 @@ impl Clusters {
         }
         let mut observation = Observation::of(Health::Well);
         observation.version = member.api.get_text("/version").await.ok().and_then(|text| version_of(&text));
+        if let Some(version) = observation.version.clone().filter(|version| status::is_too_old(version)) {
+            observation.health = Health::TooOld(version);
+            return observation;
+        }
+        observation.id = identity_of(&member).await;
+        if let Some(id) = observation.id.clone().filter(|id| cluster.spec.id.as_ref().is_some_and(|known| !known.is_empty() && known != id))
+        {
+            observation.health = Health::Other(id);
+            return observation;
+        }
         match member.api.discover().await {
-            Ok(resources) => {
-                let served = Served::new(resources);
-                observation.apis = Some(status::api_enablements(&served));
-                if member.set_served(served) {
+            Ok(discovery) => {
+                if member.set_served(Served::new(discovery)) {
                     tracing::info!(cluster = &**name, "the member serves other APIs than before");
+                }
+                if let Some(served) = member.served() {
+                    let unknown: Vec<String> = served.unknown().collect();
+                    observation.apis_error = (!unknown.is_empty()).then(|| format!("no answer from the servers of {}", unknown.join(", ")));
+                    observation.apis = Some(status::api_enablements(&served));
                 }
             }
             Err(error) => observation.apis_error = Some(error.to_string()),
@@ -167,23 +181,46 @@ impl Clusters {
                 .map_err(writing(format!("status of Cluster {name}")))?;
             control.own(Own::Cluster).observe(&written);
         }
+        let mut spec = json!({});
         if let Some(taints) = taints {
-            self.patch(name, &json!({"spec": {"taints": taints}})).await?;
+            spec["taints"] = json!(taints);
         }
+        if let Some(id) = observation.id.as_ref().filter(|_| cluster.spec.id.as_ref().is_none_or(String::is_empty)) {
+            spec["id"] = id.as_str().into();
+        }
+        if spec != json!({}) {
+            self.patch(name, &json!({"spec": spec})).await?;
+        }
+        self.tell(cluster, object, &new).await;
         Ok(())
+    }
+
+    /// An Event when the cluster stops being ready, or is again.
+    async fn tell(&self, cluster: &Cluster, object: &Object, new: &ClusterStatus) {
+        let said = cluster.condition(READY).map(|condition| (condition.status.as_str(), condition.reason.as_str()));
+        let Some(now) = new.conditions.iter().find(|condition| condition.type_ == READY) else { return };
+        let severity = match (said, now.status.as_str()) {
+            (said, _) if said == Some((now.status.as_str(), now.reason.as_str())) => return,
+            // That a new cluster is ready is no news.
+            (None, "True") => return,
+            (Some(_), "True") => Severity::Normal,
+            _ => Severity::Warning,
+        };
+        self.context.events.publish(object, severity, &now.reason, &now.message).await;
     }
 
     /// Whether the observation is taken for true already, or the Cluster object keeps saying what it said.
     fn adopt(&self, name: &Arc<str>, cluster: &Cluster, observation: &Observation) -> bool {
         let is_well = observation.health == Health::Well;
-        let said = cluster.condition(flotilla_api::cluster::READY).map(|condition| condition.status == "True");
+        let is_certain = observation.health.is_certain();
+        let said = cluster.condition(READY).map(|condition| condition.status == "True");
         let mut memory = self.memory.lock().expect("no code panics while it holds the memory");
         let memory = memory.entry(name.clone()).or_default();
         match said {
             Some(said) if said != is_well => {
                 let since = *memory.crossing_since.get_or_insert_with(Instant::now);
                 // Well again is believed at once; out of reach is believed when it lasts.
-                is_well || since.elapsed() >= self.context.options.failure_threshold
+                is_certain || since.elapsed() >= self.context.options.failure_threshold
             }
             _ => {
                 memory.crossing_since = None;
@@ -233,6 +270,12 @@ impl Clusters {
         self.context.members.disconnect(name);
         self.memory.lock().expect("no code panics while it holds the memory").remove(name);
     }
+}
+
+/// What tells a cluster from every other: the UID of its namespace `kube-system`. `None` where it cannot be read.
+async fn identity_of(member: &Member) -> Option<String> {
+    let namespace = member.api.get(&Own::Namespace.resource(), &ObjectKey::new(None, "kube-system")).await;
+    namespace.ok().flatten().map(|namespace| namespace.uid().to_owned()).filter(|uid| !uid.is_empty())
 }
 
 fn version_of(text: &str) -> Option<String> {

@@ -9,9 +9,11 @@ use crate::pulse::Pulse;
 use flotilla_api::object::{GroupVersionKind, Object};
 use http::Request as HttpRequest;
 use kube::Client;
+use kube::core::discovery::v2::{APIGroupDiscovery, APIResourceDiscovery};
 use kube::core::params::{DeleteParams, GetParams, Patch, PatchParams, PostParams};
 use kube::core::request::Request;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -306,10 +308,12 @@ impl ClusterApi {
     }
 
     /// Everything that the cluster serves.
-    pub async fn discover(&self) -> Result<Vec<Resource>, ApiError> {
+    pub async fn discover(&self) -> Result<Discovery, ApiError> {
         let groups = self.within_deadline(self.client.list_api_groups_aggregated()).await?;
         let core = self.within_deadline(self.client.list_core_api_versions_aggregated()).await?;
-        Ok(core.items.iter().chain(&groups.items).flat_map(resources_of_group).collect())
+        let mut discovery = Discovery::default();
+        core.items.iter().chain(&groups.items).for_each(|group| discovery.add(group));
+        Ok(discovery)
     }
 
     fn request(&self, resource: &Resource, key: &ObjectKey) -> Request {
@@ -360,28 +364,37 @@ fn bytes(object: &Object) -> Vec<u8> {
     serde_json::to_vec(object).expect("JSON values always print")
 }
 
-fn resources_of_group(group: &kube::core::discovery::v2::APIGroupDiscovery) -> Vec<Resource> {
-    let group_name = group.metadata.as_ref().and_then(|metadata| metadata.name.clone()).unwrap_or_default();
-    let mut found = Vec::new();
-    for version in &group.versions {
-        for resource in &version.resources {
-            let is_usable = ["list", "watch", "delete"].iter().all(|verb| resource.verbs.iter().any(|known| known == verb));
-            let (Some(plural), Some(kind)) = (&resource.resource, resource.response_kind.as_ref().and_then(|kind| kind.kind.clone()))
-            else {
-                continue;
-            };
-            if !is_usable {
-                continue;
+/// What a cluster says it serves.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Discovery {
+    /// What can be listed, watched and deleted; the preferred version of a kind first.
+    pub resources: Vec<Resource>,
+    /// Group and version of APIs whose own server does not answer at the moment: what they serve is not known.
+    pub unknown: BTreeSet<(String, String)>,
+}
+
+impl Discovery {
+    fn add(&mut self, group: &APIGroupDiscovery) {
+        let group_name = group.metadata.as_ref().and_then(|metadata| metadata.name.clone()).unwrap_or_default();
+        for served in &group.versions {
+            let version = served.version.clone().unwrap_or_default();
+            if served.freshness.as_deref() == Some("Stale") {
+                self.unknown.insert((group_name.clone(), version.clone()));
             }
-            found.push(Resource {
-                group: group_name.clone(),
-                version: version.version.clone().unwrap_or_default(),
-                kind,
-                plural: plural.clone(),
-                namespaced: resource.scope.as_deref() == Some("Namespaced"),
-                has_status: resource.subresources.iter().any(|sub| sub.subresource.as_deref() == Some("status")),
-            });
+            self.resources.extend(served.resources.iter().filter_map(|resource| resource_of(&group_name, &version, resource)));
         }
     }
-    found
+}
+
+fn resource_of(group: &str, version: &str, resource: &APIResourceDiscovery) -> Option<Resource> {
+    let is_usable = ["list", "watch", "delete"].iter().all(|verb| resource.verbs.iter().any(|known| known == verb));
+    let kind = resource.response_kind.as_ref()?.kind.clone()?;
+    is_usable.then_some(Resource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        kind,
+        plural: resource.resource.clone()?,
+        namespaced: resource.scope.as_deref() == Some("Namespaced"),
+        has_status: resource.subresources.iter().any(|sub| sub.subresource.as_deref() == Some("status")),
+    })
 }

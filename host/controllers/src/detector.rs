@@ -10,7 +10,7 @@ use crate::events::Severity;
 use crate::policies::{self, Match};
 use crate::queue::Next;
 use crate::queues::{BindingKey, TemplateKey};
-use crate::watch::Own;
+use crate::watch::{Own, ReadError};
 use flotilla_api::cluster::Cluster;
 use flotilla_api::interpretation::{Demand, HookError};
 use flotilla_api::names;
@@ -146,7 +146,8 @@ async fn bind_in<B: Binding>(context: &Context, template: &Object, policy: &Poli
         Err(error) => return hold_still(context, template, &key, existing.is_some(), error).await,
     };
     let clusters: Arc<Vec<Cluster>> = context.clusters.all(context.control.own(Own::Cluster))?;
-    let bound = match decide(template, policy, existing.as_ref(), demand.as_ref(), &clusters) {
+    let priority = priority_of_class(context, policy).await?;
+    let bound = match decide(template, policy, existing.as_ref(), demand.as_ref(), &clusters, priority) {
         Ok(bound) => bound,
         Err(error) => {
             context.events.publish(template, Severity::Warning, error.reason(), &error.to_string()).await;
@@ -159,19 +160,36 @@ async fn bind_in<B: Binding>(context: &Context, template: &Object, policy: &Poli
     Ok(Next::Wait)
 }
 
+/// The value of the PriorityClass that the policy names; `None` when it names none, or one that does not exist.
+async fn priority_of_class(context: &Context, policy: &Policy) -> Result<Option<i32>, Error> {
+    let Some(wanted) = &policy.claimant().spec.schedule_priority else { return Ok(None) };
+    let resource = Resource {
+        group: "scheduling.k8s.io".into(),
+        version: "v1".into(),
+        kind: "PriorityClass".into(),
+        plural: "priorityclasses".into(),
+        namespaced: false,
+        has_status: false,
+    };
+    let class = context.control.api.get(&resource, &ObjectKey::new(None, &wanted.priority_class_name)).await;
+    let class = class.map_err(|source| ReadError::Live { what: format!("PriorityClass {}", wanted.priority_class_name), source })?;
+    Ok(class.and_then(|class| class.get("value").and_then(Value::as_i64)).and_then(|value| i32::try_from(value).ok()))
+}
+
 fn decide<'c, B: Binding>(
     template: &'c Object,
     policy: &'c Policy,
     existing: Option<&'c B>,
     demand: Option<&'c Demand>,
     clusters: &'c [Cluster],
+    priority: Option<i32>,
 ) -> Result<Bound<'c, B>, BindError> {
     bind::bind(&Input {
         template,
         policy: policy.claimant(),
         demand,
         existing,
-        priority_class: &|_| None,
+        priority_class: &|_| priority,
         new_id: &|| uuid::Uuid::new_v4().to_string(),
         clusters,
         scheduler_name: DEFAULT_SCHEDULER,

@@ -192,7 +192,7 @@ async fn remove(context: &Context, key: &ObjectKey, object: &Object, work: &Work
     let left: Vec<&Value> = finalizers.iter().filter(|finalizer| *finalizer != labels::EXECUTION_FINALIZER).collect();
     let patch = json!({"metadata": {"finalizers": left, "resourceVersion": object.resource_version()}});
     match context.control.api.patch(&Own::Work.resource(), key, &patch).await {
-        Ok(_) => {}
+        Ok(written) => context.control.own(Own::Work).observe(&written),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(writing(format!("Work {key}"))(error)),
     }
@@ -203,8 +203,12 @@ async fn remove(context: &Context, key: &ObjectKey, object: &Object, work: &Work
 async fn remove_manifest(member: &Member, manifest: &Object, preserve: bool) -> Result<(), Error> {
     let what = manifest.display();
     let Some(served) = member.served() else { return Err(Error::Waiting(format!("{what}: what the cluster serves is not known yet"))) };
-    // A kind that is not served any more has no objects.
-    let Some(resource) = served.resource(&manifest.gvk()) else { return Ok(()) };
+    let resource = match served.resource(&manifest.gvk()) {
+        Some(resource) => resource,
+        // A kind that is not served any more has no objects.
+        None if served.is_absent(&manifest.gvk()) => return Ok(()),
+        None => return Err(Error::Waiting(format!("{what}: the cluster does not say whether it serves {}", manifest.gvk()))),
+    };
     let key = ObjectKey::of(manifest);
     // Live: what is about to be deleted is looked at as it is now.
     let observed = member.api.get(resource, &key).await.map_err(writing(what.clone()))?;

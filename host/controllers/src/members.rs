@@ -2,7 +2,7 @@
 //!
 //! Decides nothing about health; that is the cluster controller's.
 
-use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
+use crate::cluster_api::{ClusterApi, FIELD_MANAGER, ObjectKey, Resource};
 use crate::served::Served;
 use crate::store::{Change, Store};
 use crate::watch::SharedServed;
@@ -55,6 +55,7 @@ impl Connect for ConnectBySecret {
             let mut config = kube::Config::new(uri);
             config.accept_invalid_certs = cluster.spec.insecure_skip_tls_verification;
             config.connect_timeout = Some(Duration::from_secs(5));
+            config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(FIELD_MANAGER)));
             if let Some(secret) = &secret {
                 let token = secret_text(secret, "token")?.ok_or("the Secret of `spec.secretRef` has no `token`")?;
                 config.auth_info.token = Some(token.into());
@@ -150,8 +151,7 @@ impl Member {
         }
         let (listener, cluster, watched) = (self.listener.clone(), self.name.clone(), resource.clone());
         let store = Store::new(resource.clone(), &self.name, crate::store::no_index, move |change| listener(&cluster, &watched, change));
-        let selector = format!("{}=true", labels::MANAGED);
-        store.follow(&self.api, Some(selector));
+        store.follow_labelled(&self.api, None, &format!("{}=true", labels::MANAGED));
         stores.insert(resource.clone(), store.clone());
         store
     }

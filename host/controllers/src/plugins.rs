@@ -39,13 +39,8 @@ impl Plugins {
         plugins.complete(false);
         let queue = WorkQueue::new();
         let listener = queue.clone();
-        let config_maps = Store::new(config_maps(), CONTROL_PLANE, no_index, move |change| {
-            if change.key.namespace() == Some(PLUGIN_NAMESPACE) {
-                listener.add(change.key.clone());
-            }
-        });
-        let selector = format!("{}=true", labels::PLUGIN_ENABLED);
-        config_maps.follow(&api, Some(selector));
+        let config_maps = Store::new(config_maps(), CONTROL_PLANE, no_index, move |change| listener.add(change.key.clone()));
+        config_maps.follow_labelled(&api, Some(PLUGIN_NAMESPACE), &format!("{}=true", labels::PLUGIN_ENABLED));
         config_maps.wait_synced().await;
         let shared = Arc::new(Shared { events: Events::new(api.clone()), api, config_maps, plugins, queue });
         for key in shared.config_maps.keys().unwrap_or_default() {

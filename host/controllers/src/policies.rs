@@ -183,10 +183,11 @@ async fn remove(context: &Context, kind: Own, key: &ObjectKey, policy: &Object) 
     let left: Vec<&Value> = finalizers.iter().filter(|known| *known != finalizer).collect();
     let patch = json!({"metadata": {"finalizers": left, "resourceVersion": policy.resource_version()}});
     match context.control.api.patch(&kind.resource(), key, &patch).await {
-        Ok(_) => Ok(Next::Wait),
-        Err(error) if error.is_not_found() => Ok(Next::Wait),
-        Err(error) => Err(writing(format!("{kind:?} {key}"))(error)),
+        Ok(written) => context.control.own(kind).observe(&written),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(writing(format!("{kind:?} {key}"))(error)),
     }
+    Ok(Next::Wait)
 }
 
 /// Takes the claims from a binding first, then from its template: so nothing is left claimed without a way to find it.

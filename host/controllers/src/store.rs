@@ -201,8 +201,11 @@ impl Store {
         let _ = synced.wait_for(|synced| *synced).await;
     }
 
-    /// Enters an object that the API server returned from our own write.
+    /// Enters an object that the API server returned from our own write. One whose last finalizer that write took is gone.
     pub fn observe(&self, object: &Object) {
+        if is_gone(object) {
+            return self.remove_own(object);
+        }
         let version = version_of(object);
         let is_news = {
             let contents = self.read();
@@ -215,13 +218,24 @@ impl Store {
         }
     }
 
-    /// Follows the cluster until the store is dropped or stopped. Reconnects by itself; what was known stays known meanwhile.
-    pub fn follow(self: &Arc<Self>, api: &ClusterApi, label_selector: Option<String>) {
-        let kube_api = kube::Api::<LiveObject>::all_with(self.heard.listen(api.client()), &self.resource.to_kube());
-        let mut config = watcher::Config::default();
-        if let Some(selector) = label_selector {
-            config = config.labels(&selector);
-        }
+    /// Follows all objects of the resource in the cluster until the store is dropped or stopped. Reconnects by itself; what was known
+    /// stays known meanwhile.
+    pub fn follow(self: &Arc<Self>, api: &ClusterApi) {
+        let kube_api = kube::Api::all_with(self.heard.listen(api.client()), &self.resource.to_kube());
+        self.follow_in(api, kube_api, watcher::Config::default());
+    }
+
+    /// Follows only objects with this label, of one namespace where one is given.
+    pub fn follow_labelled(self: &Arc<Self>, api: &ClusterApi, namespace: Option<&str>, label: &str) {
+        let (client, resource) = (self.heard.listen(api.client()), self.resource.to_kube());
+        let kube_api = match namespace {
+            Some(namespace) => kube::Api::namespaced_with(client, namespace, &resource),
+            None => kube::Api::all_with(client, &resource),
+        };
+        self.follow_in(api, kube_api, watcher::Config::default().labels(label));
+    }
+
+    fn follow_in(self: &Arc<Self>, api: &ClusterApi, kube_api: kube::Api<LiveObject>, config: watcher::Config) {
         // The task must not keep the store: it ends with it.
         let (role, metrics) = (api.role(), api.metrics().clone());
         let failed = move |resource: &Resource| metrics.watch_failed(role, resource);
@@ -350,6 +364,14 @@ impl Store {
         }
     }
 
+    fn remove_own(&self, object: &Object) {
+        let key = ObjectKey::of(object);
+        let is_known = self.read().objects.get(&key).is_some_and(|entry| *entry.cached.uid == *object.uid());
+        if is_known {
+            self.remove(&key);
+        }
+    }
+
     /// An error while not everything has been seen.
     pub fn ensure_synced(&self) -> Result<(), NotSynced> {
         if self.is_synced() {
@@ -403,6 +425,14 @@ impl Contents {
             }
         }
     }
+}
+
+/// Whether the API server has removed what it returned: nothing holds it back any more.
+fn is_gone(object: &Object) -> bool {
+    let is_empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
+    object.is_deleting()
+        && object.at(&["metadata", "finalizers"]).is_none_or(is_empty)
+        && object.at(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_i64).unwrap_or(0) == 0
 }
 
 fn version_of(object: &Object) -> u64 {

@@ -123,9 +123,13 @@ impl SharedServed {
         self.0.borrow().clone()
     }
 
-    /// Replaces what is served; says whether anything changed.
+    /// Replaces what is served, as far as it is known; says whether anything changed.
     pub fn set(&self, served: Served) -> bool {
         self.0.send_if_modified(|current| {
+            let served = match current.as_deref() {
+                Some(before) => served.or_as_before(before),
+                None => served,
+            };
             let is_changed = current.as_deref() != Some(&served);
             if is_changed {
                 *current = Some(Arc::new(served));
@@ -165,7 +169,7 @@ impl ControlPlane {
     pub async fn start(&self) {
         self.served.wait().await;
         for store in self.own.values() {
-            store.follow(&self.api, None);
+            store.follow(&self.api);
         }
         for store in self.own.values() {
             store.wait_synced().await;
@@ -200,7 +204,7 @@ impl ControlPlane {
         let Some(resource) = served.resource_or_preferred(gvk) else { return Ok(None) };
         let (listener, watched) = (self.template_listener.clone(), resource.clone());
         let store = Store::new(resource.clone(), CONTROL_PLANE, no_index, move |change| listener(&watched, change));
-        store.follow(&self.api, None);
+        store.follow(&self.api);
         templates.insert(kind, store.clone());
         Ok(Some(store))
     }

@@ -1,8 +1,8 @@
 //! Which clusters a cluster affinity means: used by placement, by static weights and by override policies alike.
 
-use crate::selector::{self, InvalidSelector};
 use flotilla_api::cluster::{Cluster, ClusterSpec};
 use flotilla_api::policy::{ClusterAffinity, FieldSelector};
+use flotilla_api::selector::{self, InvalidSelector};
 use k8s_openapi::api::core::v1::NodeSelectorRequirement;
 
 /// Why a cluster is not meant. Order of variants is the order of checks.

@@ -18,4 +18,3 @@ pub mod overrides; // object × override policies × cluster → object
 pub mod preview; // templates, policies, clusters → all of the above, offline
 pub mod render; // binding × template × overrides × answers → Works
 pub mod scheduling; // binding × clusters → clusters with replicas
-pub mod selector; // labels × selector → whether it matches

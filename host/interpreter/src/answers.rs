@@ -7,10 +7,11 @@ use crate::changes::{BadChange, Change};
 use crate::contract::types;
 use crate::pointer::Pointer;
 use crate::projection::Fields;
-use crate::selector;
 use flotilla_api::interpretation::{ErrorClass, Health};
 use flotilla_api::quantity::{Amount, QuantityError};
+use flotilla_api::selector;
 use flotilla_api::work::{DependentObjectReference, ReplicaRequirements};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -208,6 +209,12 @@ pub(crate) fn dependencies(answer: Vec<types::Dependency>) -> Read {
     answer.into_iter().map(read).collect::<Result<_, _>>().map(Given::Dependencies)
 }
 
+fn label_selector_of(text: &str) -> Result<LabelSelector, String> {
+    let selector: LabelSelector = serde_json::from_str(text).map_err(|why| why.to_string())?;
+    selector::check(&selector).map_err(|why| why.to_string())?;
+    Ok(selector)
+}
+
 /// A reference must say what it names; Karmada refuses the whole answer for one that does not.
 fn object_reference(reference: types::Reference) -> Result<DependentObjectReference, Refused> {
     let types::Reference { api_version, kind, namespace, name, label_selector } = reference;
@@ -219,8 +226,7 @@ fn object_reference(reference: types::Reference) -> Result<DependentObjectRefere
     if name.is_none() && label_selector.is_none() {
         return Err(bad(format!("{shown} has neither a name nor a label selector")));
     }
-    let label_selector = label_selector
-        .map(|text| selector::parse(&text).map_err(|why| bad(format!("the label selector of {shown}: {why}"))))
-        .transpose()?;
+    let refused = |why: String| bad(format!("the label selector of {shown}: {why}"));
+    let label_selector = label_selector.as_deref().map(label_selector_of).transpose().map_err(refused)?;
     Ok(DependentObjectReference { api_version, kind, namespace: namespace.filter(|namespace| !namespace.is_empty()), name, label_selector })
 }

@@ -28,9 +28,9 @@ mod chain;
 mod contract;
 mod declare;
 mod expect;
+mod glob;
 mod kube_functions;
 mod load_error;
-mod selector;
 mod version;
 mod yaml;
 

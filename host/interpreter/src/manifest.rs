@@ -2,11 +2,12 @@
 //!
 //! Keys that are unknown or not built yet are refused by name; nothing is guessed.
 
+use crate::glob;
 use crate::load_error::{LoadError, LoadReason};
 use crate::runtime::{DEADLINE_CEILING, Limits, MEMORY_CEILING, OUTPUT_CEILING};
-use crate::selector;
 use flotilla_api::interpretation::Operation;
 use flotilla_api::object::{GroupVersionKind, Object};
+use flotilla_api::selector;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -48,8 +49,9 @@ impl Scope {
     /// Whether an object of a right kind is in scope.
     pub fn covers(&self, object: &Object) -> bool {
         let in_namespace = self.namespaces.is_empty()
-            || object.namespace().is_some_and(|namespace| self.namespaces.iter().any(|pattern| selector::glob(pattern, namespace)));
-        in_namespace && self.labels.as_ref().is_none_or(|labels| selector::selects(labels, object.labels()))
+            || object.namespace().is_some_and(|namespace| self.namespaces.iter().any(|pattern| glob::matches(pattern, namespace)));
+        // A selector that is not valid was refused when the manifest was read.
+        in_namespace && self.labels.as_ref().is_none_or(|labels| selector::matches(labels, |key| object.label(key)).unwrap_or(false))
     }
 }
 
@@ -274,7 +276,7 @@ mod tests {
         refused("limits: {deadline: 1h}", "`1h` is no duration");
         refused("limits: {memory: 2Gi}", "`limits.memory` must be at most 1024 MiB");
         refused("settings: [1]", "`settings` is a list");
-        refused("match: {labelSelector: {matchLabels: {a: b c}}}", "`b c` is no label value");
+        refused("match: {labelSelector: {matchLabels: {a: b c}}}", "value `b c` of key `a` must consist of letters");
         refused("priority: [", "plugin.yaml");
     }
 }

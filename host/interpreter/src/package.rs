@@ -296,6 +296,7 @@ fn check_import(engine: &wasmtime::Engine, name: &str, import: &ComponentItem) -
         _ if interface.major > contract::MAJOR => return Err(too_new(interface.major, interface.minor)),
         "types" => &[][..],
         "host" => &["log", "settings", "now"],
+        "last-words" => &["say"],
         "kube" => &["pod-requirements", "pod-dependencies", "quantity-sum", "quantity-compare", "quantity-value"],
         _ => return Err(unknown()),
     };

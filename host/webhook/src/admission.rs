@@ -36,10 +36,12 @@ pub struct Admitted {
 
 /// Why an object may not be stored or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{object}: {reasons}")]
 pub struct Denied {
-    /// Field path and what is wrong with it, one sentence.
-    pub message: String,
+    /// Kind and name.
+    pub object: String,
+    /// Field paths and what is wrong with each.
+    pub reasons: flotilla_core::admission::Denied,
 }
 
 /// Fills in.
@@ -61,7 +63,7 @@ async fn review(services: Services, body: Bytes, is_mutating: bool) -> Response 
     let reviewed = tokio::task::spawn_blocking(move || decide(&*services.admission, &request, is_mutating));
     Json(match reviewed.await {
         Err(_) => denied(&uid, 500, "the review failed"),
-        Ok(Err(denial)) => denied(&uid, 403, &denial.message),
+        Ok(Err(denial)) => denied(&uid, 403, &denial.to_string()),
         Ok(Ok(None)) => allowed(&uid),
         Ok(Ok(Some((new, admitted)))) => completed(&uid, &new, &admitted),
     })

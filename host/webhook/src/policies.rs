@@ -5,7 +5,7 @@
 use crate::{Admission, Admitted, Denied};
 use flotilla_api::labels;
 use flotilla_api::object::Object;
-use flotilla_core::admission::{self, Context, PolicyKind};
+use flotilla_core::admission::{self, Context, FieldError, PolicyKind, Problem};
 use flotilla_interpreter::{Chain, LoadOutcome, PluginStore};
 use std::sync::Arc;
 
@@ -39,7 +39,8 @@ impl PolicyAdmission {
         match PluginStore::new((*self.chain).clone()).apply_config_map(new) {
             LoadOutcome::Loaded { .. } => Ok(()),
             LoadOutcome::Refused(why) => {
-                Err(Denied { message: format!("{}: the plugin cannot be loaded: {}: {}", new.display(), why.reason, why.message) })
+                let detail = format!("the plugin cannot be loaded: {}: {}", why.reason, why.message);
+                Err(denial(new, admission::Denied(vec![FieldError { field: "data".into(), problem: Problem::Unreadable, detail }])))
             }
         }
     }
@@ -51,7 +52,7 @@ impl Admission for PolicyAdmission {
             Some(kind) => {
                 let namespace = new.namespace().unwrap_or_default();
                 let context = Context { namespace, new_id: &|| uuid::Uuid::new_v4().to_string() };
-                admission::review(kind, old, new, &context).map_err(|denied| denial(new, &denied))?
+                admission::review(kind, old, new, &context).map_err(|denied| denial(new, denied))?
             }
             None => {
                 self.try_plugin(old, new)?;
@@ -63,13 +64,13 @@ impl Admission for PolicyAdmission {
 
     fn check(&self, old: Option<&Object>, new: &Object) -> Result<(), Denied> {
         match policy_kind(new) {
-            Some(kind) => admission::validate(kind, old, new).map_err(|denied| denial(new, &denied)),
+            Some(kind) => admission::validate(kind, old, new).map_err(|denied| denial(new, denied)),
             None => self.try_plugin(old, new),
         }
     }
 
     fn check_deletion(&self, object: &Object) -> Result<(), Denied> {
-        admission::check_deletion(object).map_err(|denied| denial(object, &denied))
+        admission::check_deletion(object).map_err(|denied| denial(object, denied))
     }
 }
 
@@ -79,6 +80,6 @@ fn policy_kind(object: &Object) -> Option<PolicyKind> {
     PolicyKind::of(object.kind()).filter(|_| is_ours)
 }
 
-fn denial(object: &Object, denied: &admission::Denied) -> Denied {
-    Denied { message: format!("{}: {denied}", object.display()) }
+fn denial(object: &Object, reasons: admission::Denied) -> Denied {
+    Denied { object: object.display(), reasons }
 }

@@ -2,8 +2,9 @@
 
 mod status;
 
+use flotilla_sdk::kube::{self, PodReferences};
 use flotilla_sdk::{
-    Changes, Demand, Dependencies, Dependency, Error, Fields, Health, Json, Presence, Reference, Replicas, Result, Revision, Verdict, kube,
+    Changes, Demand, Dependencies, Dependency, Error, Fields, Health, Json, Presence, Reference, Replicas, Result, Revision, Verdict,
 };
 
 struct StatefulSet;
@@ -88,7 +89,7 @@ struct Pods {
     #[fields(path = "/metadata/namespace")]
     namespace: Option<String>,
     #[fields(path = "/spec/template")]
-    template: Option<Json>,
+    template: Option<PodReferences>,
     #[fields(path = "/spec/volumeClaimTemplates", default)]
     claims: Vec<Claim>,
 }

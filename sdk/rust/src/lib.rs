@@ -53,6 +53,7 @@ mod json;
 pub mod kube;
 mod memory;
 mod path;
+mod tree;
 mod value;
 mod words;
 

@@ -20,6 +20,26 @@ pub enum Health {
     Unwell(String),
     /// It does not answer; why.
     Unreachable(String),
+    /// It is another cluster than the one that joined under this name, whose identity this is.
+    Other(String),
+    /// It is older than what is supported; its version.
+    TooOld(String),
+}
+
+impl Health {
+    /// Whether it is believed at once: waiting would not make it better.
+    pub fn is_certain(&self) -> bool {
+        matches!(self, Self::Well | Self::Other(_) | Self::TooOld(_))
+    }
+}
+
+/// Major and minor version of the oldest member that is supported: the first with aggregated discovery.
+const OLDEST: (u32, u32) = (1, 30);
+
+/// Whether a version like `v1.35.4` is older than what is supported; one that cannot be read is not.
+pub fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('v').split('.').map(|number| number.parse::<u32>().ok());
+    matches!((numbers.next().flatten(), numbers.next().flatten()), (Some(major), Some(minor)) if (major, minor) < OLDEST)
 }
 
 /// What was seen of a member in one probe. What could not be seen is `None` and leaves the Cluster object as it is.
@@ -29,6 +49,8 @@ pub struct Observation {
     pub health: Health,
     /// `gitVersion`.
     pub version: Option<String>,
+    /// UID of its namespace `kube-system`.
+    pub id: Option<String>,
     /// What it serves.
     pub apis: Option<Vec<ApiEnablement>>,
     /// Why discovery failed.
@@ -40,7 +62,7 @@ pub struct Observation {
 impl Observation {
     /// Nothing but the probe.
     pub fn of(health: Health) -> Self {
-        Self { health, version: None, apis: None, apis_error: None, room: None }
+        Self { health, version: None, id: None, apis: None, apis_error: None, room: None }
     }
 }
 
@@ -118,6 +140,21 @@ pub fn status(old: Option<&ClusterStatus>, adopted: bool, seen: &Observation, no
                 (false, "ClusterNotReady", format!("cluster is reachable but health endpoint responded without ok: {why}"))
             }
             Health::Unreachable(why) => (false, "ClusterNotReachable", format!("cluster is not reachable: {why}")),
+            Health::Other(id) => (
+                false,
+                "ClusterIdentityChanged",
+                format!(
+                    "another cluster answers: the uid of its namespace `kube-system` is {id}, not `spec.id`; nothing is sent there. If the cluster was rebuilt, set `spec.id` to {id}"
+                ),
+            ),
+            Health::TooOld(version) => {
+                let (major, minor) = OLDEST;
+                (
+                    false,
+                    "UnsupportedVersion",
+                    format!("version {version} is older than v{major}.{minor}; upgrade the cluster, nothing is sent there"),
+                )
+            }
         };
         note(&mut new, now, READY, holds, reason, message);
     }
@@ -128,9 +165,13 @@ pub fn status(old: Option<&ClusterStatus>, adopted: bool, seen: &Observation, no
         (Some(apis), _) if apis.is_empty() => {
             note(&mut new, now, COMPLETE_API_ENABLEMENTS, false, "Empty", "the list of APIs is empty".to_owned())
         }
-        (Some(apis), _) => {
+        (Some(apis), None) => {
             new.api_enablements = apis.clone();
             note(&mut new, now, COMPLETE_API_ENABLEMENTS, true, "Complete", "the list of APIs is complete".to_owned());
+        }
+        (Some(apis), Some(why)) => {
+            new.api_enablements = apis.clone();
+            note(&mut new, now, COMPLETE_API_ENABLEMENTS, false, "Partial", why.clone());
         }
         (None, Some(why)) => note(&mut new, now, COMPLETE_API_ENABLEMENTS, false, "Partial", format!("discovery failed: {why}")),
         (None, None) => {}
@@ -157,4 +198,49 @@ pub fn taints(old: &[Taint], status: &ClusterStatus) -> Option<Vec<Taint>> {
         new.push(Taint { key: key.to_owned(), effect: "NoSchedule".to_owned(), value: None, time_added: None });
     }
     (new != old).then_some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(health: Health) -> (String, String, String) {
+        let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+        let status = status(None, true, &Observation::of(health), &now);
+        let ready = status.conditions.into_iter().find(|condition| condition.type_ == READY).expect("the probe is adopted");
+        (ready.status, ready.reason, ready.message)
+    }
+
+    #[test]
+    fn versions_without_aggregated_discovery_are_too_old() {
+        for (version, expected) in
+            [("v1.29.9", true), ("v1.30.0", false), ("v1.35.4+k3s1", false), ("v2.0.0", false), ("unknown", false), ("", false)]
+        {
+            assert_eq!(is_too_old(version), expected, "{version}");
+        }
+        let (status, reason, message) = ready(Health::TooOld("v1.27.3".into()));
+        assert_eq!((&*status, &*reason), ("False", "UnsupportedVersion"));
+        assert_eq!(message, "version v1.27.3 is older than v1.30; upgrade the cluster, nothing is sent there");
+    }
+
+    #[test]
+    fn a_cluster_that_is_another_one_is_not_ready_and_the_cure_is_told() {
+        let (status, reason, message) = ready(Health::Other("5d1c".into()));
+        assert_eq!((&*status, &*reason), ("False", "ClusterIdentityChanged"));
+        assert!(message.ends_with("If the cluster was rebuilt, set `spec.id` to 5d1c"), "{message}");
+    }
+
+    #[test]
+    fn a_list_of_apis_with_gaps_is_partial_and_kept() {
+        let apis = vec![ApiEnablement { group_version: "apps/v1".into(), resources: Vec::new() }];
+        let seen = Observation {
+            apis: Some(apis.clone()),
+            apis_error: Some("no answer from the servers of x/v1".into()),
+            ..Observation::of(Health::Well)
+        };
+        let status = status(None, true, &seen, &Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH));
+        let complete = status.conditions.iter().find(|condition| condition.type_ == COMPLETE_API_ENABLEMENTS).expect("it is said");
+        assert_eq!((&*complete.status, &*complete.reason), ("False", "Partial"));
+        assert_eq!(status.api_enablements, apis);
+    }
 }

@@ -1,8 +1,8 @@
 //! Checks of what policies say about clusters.
 
 use super::errors::Errors;
-use crate::selector;
 use flotilla_api::policy::ClusterAffinity;
+use flotilla_api::selector;
 
 const FIELDS: [&str; 3] = ["provider", "region", "zone"];
 const OPERATORS: [&str; 2] = ["In", "NotIn"];

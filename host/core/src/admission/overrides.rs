@@ -2,8 +2,8 @@
 
 use super::clusters::{check_affinity, check_label_key};
 use super::errors::Errors;
-use crate::selector;
 use flotilla_api::policy::{DocumentPatchOperation, FieldOverrider, LabelAnnotationOverrider, OverrideSpec, OverriderOperator, Overriders};
+use flotilla_api::selector;
 
 /// All annotations of an object together may have so many bytes.
 const ANNOTATIONS_MAX: usize = 256 * 1024;

@@ -1,8 +1,8 @@
 //! Whether one resource selector means one object: of propagation policies and of override policies alike.
 
-use crate::selector::{self, InvalidSelector};
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_api::policy::ResourceSelector;
+use flotilla_api::selector::{self, InvalidSelector};
 
 /// How closely a selector describes an object; greater is closer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -33,7 +33,8 @@ pub(crate) fn set<T: 'static>(store: &mut Store<T>, deadline: Duration) {
             run_before = Some(run);
             return Ok(UpdateDeadline::Continue(ticks(half)));
         };
-        if run.saturating_sub(before) * 4 >= half * 3 || begin.elapsed() >= most {
+        let (ran_most, passed) = (run.saturating_sub(before) * 4 >= half * 3, begin.elapsed());
+        if ran_most && passed >= deadline || passed >= most {
             return Err(Passed.into());
         }
         Ok(UpdateDeadline::Continue(1))

@@ -1,3 +1,5 @@
+//! What server-side apply does to objects and to who owns their fields, also as recorded.
+
 use super::*;
 use crate::fields::arbitrary;
 use crate::fields::recordings::{self, Exchange};

@@ -1,3 +1,5 @@
+//! What structural schemas default, prune and refuse, also as recorded.
+
 use super::*;
 use crate::fields::recordings;
 use serde_json::json;

@@ -65,6 +65,11 @@ pub enum InvalidLabel {
     Prefix,
 }
 
+/// Whether the selector is one that Kubernetes would take.
+pub fn check(selector: &LabelSelector) -> Result<(), InvalidSelector> {
+    matches(selector, |_| None).map(drop)
+}
+
 /// Whether the selector matches the labels; an empty one matches any. All of the selector is checked, matching or not.
 pub fn matches<'a>(selector: &LabelSelector, label: impl Fn(&str) -> Option<&'a str>) -> Result<bool, InvalidSelector> {
     let mut is_match = true;
