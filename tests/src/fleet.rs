@@ -117,13 +117,8 @@ impl TestFleet {
         fleet
     }
 
-    /// Our kinds, and the fleet's namespace in all clusters.
+    /// The fleet's namespace in all clusters.
     async fn prepare(&self) {
-        for crd in flotilla_api::crd::crds() {
-            let crd = Object(serde_json::to_value(crd).expect("a CRD prints"));
-            let resource = self.control.resource(&crd.gvk()).await;
-            self.put(&self.control, &resource, &crd).await;
-        }
         let labels = json!({labels::SKIP_AUTO_PROPAGATION: "true"});
         for cluster in std::iter::once(&self.control).chain(&self.members).filter(|_| self.namespace != "default") {
             let metadata = json!({"name": self.namespace, "labels": labels});
@@ -210,14 +205,10 @@ impl TestFleet {
         } else if object.namespace().is_none() {
             object["metadata"]["namespace"] = self.namespace.clone().into();
         }
-        self.put(cluster, &resource, &object).await;
-    }
-
-    async fn put(&self, cluster: &Cluster, resource: &Resource, object: &Object) {
         let api = cluster.user();
-        match api.create(resource, object).await {
+        match api.create(&resource, &object).await {
             Err(error) if error.is_already_exists() => {
-                drop(api.patch(resource, &ObjectKey::of(object), object).await.expect("the change is right"))
+                drop(api.patch(&resource, &ObjectKey::of(&object), &object).await.expect("the change is right"))
             }
             result => drop(result.unwrap_or_else(|error| panic!("{}: {error}", object.display()))),
         }

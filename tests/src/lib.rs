@@ -8,4 +8,7 @@ pub mod counting;
 pub mod failing;
 pub mod fleet;
 pub mod kubernetes;
+pub mod normal;
+pub mod record;
+pub mod replay;
 mod sweep;

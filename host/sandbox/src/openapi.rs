@@ -1,5 +1,7 @@
 //! `/openapi/v3`: which documents there are, each under the hash of what it describes, so that clients keep what they have read.
 
+use crate::discovery;
+use crate::fields::schema::published;
 use crate::registry::{ResourceType, Types, api_version};
 use crate::response;
 use crate::server::ApiServer;
@@ -53,17 +55,53 @@ pub fn legacy() -> Response {
 pub fn document(server: &ApiServer, path: &str) -> Option<Response> {
     let types = server.registry().types();
     let (_, served) = by_version(&types).into_iter().find(|((group, version), _)| document_path(group, version) == path)?;
-    let mut paths = Map::new();
+    let (mut paths, mut schemas) = (Map::new(), Map::new());
     for of in &served {
         let place = if of.namespaced { "namespaces/{namespace}/" } else { "" };
-        let kind = json!([{"group": of.group, "version": of.version, "kind": of.kind}]);
-        let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation", "force"]
-            .iter()
-            .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}))
-            .collect();
-        let named = json!({"patch": {"parameters": parameters, "x-kubernetes-group-version-kind": kind[0]}});
-        paths.insert(format!("/{path}/{place}{}/{{name}}", of.plural), named);
+        paths.insert(format!("/{path}/{place}{}/{{name}}", of.plural), operations(of));
+        add_schema(&mut schemas, of);
     }
-    let document: Value = json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": served[0].version}, "paths": paths});
+    let document = json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": version()}, "paths": paths,
+        "components": {"schemas": schemas}});
     Some(response::value(&document))
+}
+
+fn version() -> &'static str {
+    discovery::VERSION.trim_start_matches('v')
+}
+
+fn group_version_kind(of: &ResourceType) -> Value {
+    json!({"group": of.group, "version": of.version, "kind": of.kind})
+}
+
+/// What may be done with one object, as far as clients ask: which parameters a patch takes.
+fn operations(of: &ResourceType) -> Value {
+    let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation", "force"]
+        .iter()
+        .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}))
+        .collect();
+    let kind = group_version_kind(of);
+    json!({"get": {"x-kubernetes-group-version-kind": kind}, "patch": {"parameters": parameters, "x-kubernetes-group-version-kind": kind}})
+}
+
+fn add_schema(schemas: &mut Map<String, Value>, of: &ResourceType) {
+    let name = match &of.custom {
+        Some(custom) => {
+            let name = schema_name(of);
+            published::publish_custom(schemas, &name, &custom.open_api);
+            name
+        }
+        None => {
+            let Some(name) = published::definition_of(&of.api_version(), &of.kind) else { return };
+            published::publish(schemas, name);
+            name.to_owned()
+        }
+    };
+    schemas[&name]["x-kubernetes-group-version-kind"] = json!([group_version_kind(of)]);
+}
+
+/// `io.karmada.policy.v1alpha1.PropagationPolicy`.
+fn schema_name(of: &ResourceType) -> String {
+    let group: Vec<&str> = of.group.rsplit('.').collect();
+    format!("{}.{}.{}", group.join("."), of.version, of.kind)
 }

@@ -26,6 +26,14 @@ fn kinds(rendered: &str, kind: &str) -> usize {
 }
 
 #[test]
+fn the_chart_is_of_this_version() {
+    let chart = std::fs::read_to_string(root().join(CHART).join("Chart.yaml")).expect("it is in the checkout");
+    for field in ["version", "appVersion"] {
+        assert!(chart.contains(&format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"))), "{field} is another:\n{chart}");
+    }
+}
+
+#[test]
 fn the_chart_lints_and_renders() {
     let Some(helm) = helm("the_chart_lints_and_renders") else { return };
     run(&helm, &["lint", "--strict", CHART]).done();
@@ -103,6 +111,10 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
     let clusters = Clusters::start(1).await;
     let kubeconfig = clusters.kubeconfig().display().to_string();
     let on = ["--kubeconfig", &kubeconfig, "--kube-context", CONTROL, "--namespace", "flotilla-system"];
+    // Warns of pods that the strictest standard would refuse.
+    clusters.kubectl(CONTROL, &["create", "namespace", "flotilla-system"]).await.done();
+    let strict = ["label", "namespace", "flotilla-system", "pod-security.kubernetes.io/warn=restricted"];
+    clusters.kubectl(CONTROL, &strict).await.done();
     let install = ["install", "flotilla", CHART, "--create-namespace", "--set-json", TEMPLATES];
     let installed = run(&helm, &[&install[..], &on].concat());
     assert_eq!(installed.err, "", "no warnings");
@@ -140,8 +152,10 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
     assert!(done > 50, "the account did only {done} requests");
     drop(pods);
 
-    // An upgrade keeps the certificate, an uninstall the kinds.
+    // An upgrade keeps the certificate and the way into the members, an uninstall the kinds.
     run(&helm, &[&["upgrade", "flotilla", CHART][..], &on].concat()).done();
+    let namespace = clusters.get(CONTROL, &["namespace", "karmada-cluster"]).await.expect("it stays");
+    assert_eq!(namespace["status"]["phase"], "Active");
     assert_eq!(clusters.get(CONTROL, &certificate).await.expect("it stays")["data"], made["data"]);
     run(&helm, &[&["uninstall", "flotilla"][..], &on].concat()).done();
     assert!(clusters.get(CONTROL, &["customresourcedefinition", "clusters.cluster.karmada.io"]).await.is_some());

@@ -95,7 +95,8 @@ async fn webhook(clusters: &Clusters, flags: &[String]) -> (Child, String) {
     (child, address)
 }
 
-/// Has the API server call the webhooks of the installation at a URL: no Service leads to a process.
+/// Has the API server call the webhooks of the installation at a URL, since no Service leads to a process: in place of its own
+/// configurations, which an upgrade brings back.
 async fn call_at(clusters: &Clusters, url: &str, authority: &[u8]) {
     for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
         let mut configuration = clusters.get(CONTROL, &[kind, "flotilla"]).await.expect("it was installed");
@@ -103,9 +104,11 @@ async fn call_at(clusters: &Clusters, url: &str, authority: &[u8]) {
             let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default().to_owned();
             webhook["clientConfig"] = json!({"url": format!("{url}{path}"), "caBundle": STANDARD.encode(authority)});
         }
+        configuration["metadata"] = json!({"name": "flotilla-processes"});
         let file = clusters.folder().join(format!("{kind}.json"));
         std::fs::write(&file, configuration.to_string()).expect("written");
-        clusters.kubectl(CONTROL, &["replace", "-f", &file.display().to_string()]).await.done();
+        clusters.kubectl(CONTROL, &["create", "-f", &file.display().to_string()]).await.done();
+        clusters.kubectl(CONTROL, &["delete", kind, "flotilla"]).await.done();
     }
 }
 

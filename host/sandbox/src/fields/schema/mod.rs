@@ -13,6 +13,7 @@ mod format;
 mod invariants;
 pub(crate) mod node;
 mod prune;
+pub(crate) mod published;
 mod quantity;
 mod structural;
 pub(crate) mod types;

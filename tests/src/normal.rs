@@ -1,0 +1,116 @@
+//! Answers without what differs from run to run: times, uids, revisions, generated names, addresses, tokens.
+
+use regex::Regex;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// What is replaced in every text, first to last.
+static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let patterns = [
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
+        (r"kube-api-access-[a-z0-9]{5}\b", "kube-api-access-<random>"),
+        (r"\b10\.\d+\.\d+\.\d+\b", "<ip>"),
+        (r"eyJ[\w-]+\.[\w.-]+", "<token>"),
+        (r"(old resource version|large resource version|current): \d+( \(\d+\))?", "$1: <revision>"),
+        (r#"\\?"resourceVersion\\?":\\?"\d+\\?""#, "<revision>"),
+    ];
+    patterns.map(|(pattern, by)| (Regex::new(pattern).expect("written here"), by)).into()
+});
+
+static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[dhms])+$").expect("written here"));
+
+/// A text without what differs from run to run.
+pub fn text(text: &str) -> String {
+    PATTERNS.iter().fold(text.to_owned(), |text, (pattern, by)| pattern.replace_all(&text, *by).into_owned())
+}
+
+/// An answer without what differs from run to run.
+pub fn value(value: &mut Value) {
+    match value {
+        Value::String(found) => *found = text(found),
+        Value::Array(items) => items.iter_mut().for_each(self::value),
+        Value::Object(fields) => {
+            generated_name(fields);
+            if let Some(Value::Array(cells)) = fields.get_mut("cells") {
+                cells.iter_mut().for_each(age);
+            }
+            if let Some(managers) = fields.get_mut("managedFields") {
+                shorten(managers);
+            }
+            for (name, field) in fields {
+                match (name.as_str(), field.as_str()) {
+                    ("resourceVersion", Some(revision)) if !revision.is_empty() => *field = "<revision>".into(),
+                    ("continue", Some(token)) if !token.is_empty() => *field = "<continue>".into(),
+                    ("expirationTimestamp" | "creationTimestamp" | "deletionTimestamp", Some(_)) => *field = "<time>".into(),
+                    _ => self::value(field),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn generated_name(metadata: &mut serde_json::Map<String, Value>) {
+    let Some(prefix) = metadata.get("generateName").and_then(Value::as_str).map(str::to_owned) else { return };
+    if let Some(Value::String(name)) = metadata.get_mut("name")
+        && name.len() == prefix.len() + 5
+        && name.starts_with(&prefix)
+    {
+        *name = format!("{prefix}<random>");
+    }
+}
+
+fn age(cell: &mut Value) {
+    if cell.as_str().is_some_and(|text| AGE.is_match(text)) {
+        *cell = "<age>".into();
+    }
+}
+
+/// `managedFields` as a line each: they are half of what a server answers.
+fn shorten(managers: &mut Value) {
+    let Some(entries) = managers.as_array_mut() else { return };
+    for entry in entries {
+        let text = |field: &str| entry[field].as_str().unwrap_or("-").to_owned();
+        let fields = short_fields(&entry["fieldsV1"]);
+        let line =
+            format!("{} {} {} {}: {fields}", text("manager"), text("operation"), text("apiVersion"), text("subresource"));
+        *entry = line.into();
+    }
+}
+
+/// `f:data{f:a f:b}` for `{"f:data": {"f:a": {}, "f:b": {}}}`.
+fn short_fields(fields: &Value) -> String {
+    let Some(fields) = fields.as_object() else { return fields.to_string() };
+    let mut shown: Vec<String> = fields
+        .iter()
+        .map(|(name, below)| match below.as_object() {
+            Some(below) if below.is_empty() => name.clone(),
+            _ => format!("{name}{{{}}}", short_fields(below)),
+        })
+        .collect();
+    shown.sort();
+    shown.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_differs_from_run_to_run_is_taken_out() {
+        let mut answer = json!({"metadata": {"name": "a-x7b2k", "generateName": "a-", "resourceVersion": "12",
+            "uid": "00000000-1111-2222-3333-444444444444", "creationTimestamp": "2026-01-01T00:00:00Z",
+            "managedFields": [{"manager": "m", "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+                "fieldsV1": {"f:data": {"f:b": {}, "f:a": {".": {}}}}}]},
+            "rows": [{"cells": ["a", "3m20s", 1]}]});
+        value(&mut answer);
+        assert_eq!(
+            answer,
+            json!({"metadata": {"name": "a-<random>", "generateName": "a-", "resourceVersion": "<revision>", "uid": "<uid>",
+                "creationTimestamp": "<time>", "managedFields": ["m Apply v1 -: f:data{f:a{.} f:b}"]},
+                "rows": [{"cells": ["a", "<age>", 1]}]})
+        );
+    }
+}
