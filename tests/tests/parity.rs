@@ -117,7 +117,7 @@ async fn answers_are_those_of_a_real_api_server() {
     let client = match &servers {
         Some(servers) => servers.control().client(AGENT),
         None => {
-            let api = ApiServer::new(ServerOptions { name: "parity".into(), root_ca: Some("test".into()) });
+            let api = ApiServer::new(ServerOptions { name: "parity".into(), root_ca: Some("test".into()), ..ServerOptions::default() });
             lifecycle::start(&api);
             api.client_as(AGENT)
         }
