@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Longest wait for a step that says `until`.
+/// Longest wait for an answer, and for what a step waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request. A plain text is one without a body.
@@ -78,7 +78,8 @@ pub async fn replay(client: &kube::Client, namespace: &str, steps: &[Step]) -> R
 async fn answer(client: &kube::Client, namespace: &str, step: &Step, known: &BTreeMap<String, String>) -> Result<Value, String> {
     let started = Instant::now();
     loop {
-        let answer = sent(client, request(namespace, step, known)?).await?;
+        let sending = tokio::time::timeout(PATIENCE, sent(client, request(namespace, step, known)?));
+        let answer = sending.await.map_err(|_| "no answer".to_owned())??;
         if step.until.is_none_or(|wanted| answer["code"] == wanted) {
             return Ok(answer);
         }
