@@ -46,7 +46,10 @@ pub struct Step {
 /// # Errors
 /// When the text is no list of requests.
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
-    let steps: Vec<Value> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    // As in YAML 1.2: `y` is a text.
+    let mut options = serde_saphyr::Options::default();
+    options.strict_booleans = true;
+    let steps: Vec<Value> = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
     let whole = |step: Value| if step.is_string() { json!({"ask": step}) } else { step };
     steps
         .into_iter()

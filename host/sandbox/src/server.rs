@@ -184,9 +184,18 @@ impl ApiServer {
         if let Some(answer) = self.fixed(&parts, &path) {
             return Ok(answer);
         }
+        let watched = path.replacen("/watch/", "/", 1);
+        let is_old_watch = watched != path && (path.starts_with("/api/") || path.starts_with("/apis/")) && parts.method == Method::GET;
+        if is_old_watch && let Some(target) = Target::parse(&watched) {
+            return self.resource(&parts, body, target);
+        }
         let Some(target) = Target::parse(&path) else { return Ok(not_found_page()) };
         if target.plural.is_empty() {
-            return Ok(discovery::version(self, &target.group, &target.version).unwrap_or_else(not_found_page));
+            let missing = || {
+                let known = self.registry().types().is_built_in(&target.group);
+                if known { response::refusal(&ApiError::no_resource()) } else { not_found_page() }
+            };
+            return Ok(discovery::version(self, &target.group, &target.version).unwrap_or_else(missing));
         }
         self.resource(&parts, body, target)
     }
@@ -221,7 +230,7 @@ impl ApiServer {
         }
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
-            return if types.is_built_in(&target.group) && types.serves(&target.group, &target.version) {
+            return if types.is_built_in(&target.group) {
                 Err(ApiError::no_resource())
             } else {
                 Ok(not_found_page())

@@ -181,6 +181,7 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
             schema.prune(&mut object);
         }
     }
+    metadata::generate_name(&mut object);
     write.default(&mut object);
     metadata::prepare_create(&mut object, of, write.namespace, &now);
     // What the server puts into status is not the writer's.
@@ -202,7 +203,13 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
     write.refuse(&name, write.validate(&object))?;
     let key = write.key(&name);
     let object = represent::stored(of, object);
-    let exists = || ApiError::already_exists(&of.group, &of.plural, &name);
+    let exists = || {
+        let mut error = ApiError::already_exists(&of.group, &of.plural, &name);
+        if server.store().get(&of.stored_as, &write.key(&name)).is_some_and(|entry| entry.facts.is_going) {
+            error.message = format!("object is being deleted: {}", error.message);
+        }
+        error
+    };
     if write.dry_run {
         return if server.store().get(&of.stored_as, &key).is_some() { Err(exists()) } else { Ok(Entry::unstored(&object, None)) };
     }
@@ -248,7 +255,9 @@ pub fn update(
     let now = server.now();
     write.track(Some(&before), &mut new, &now);
     write.admit(server, Verb::Update, &mut new, Some(&before), warnings)?;
-    if let Some(behaviour) = of.behaviour {
+    if let Some(behaviour) = of.behaviour
+        && write.subresource != "finalize"
+    {
         behaviour.prepare_update(&mut new, &before);
     }
     if write.subresource != "status" {
@@ -287,7 +296,13 @@ fn check_identity(write: &Write<'_>, new: &Value, old: &Entry) -> Result<(), Api
     let text = |field: &str| new["metadata"][field].as_str().unwrap_or("");
     let (uid, revision) = (text("uid"), text("resourceVersion"));
     if !uid.is_empty() && *uid != *old.facts.uid {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.facts.uid);
+        let place = if of.custom.is_some() { format!("{}/{}", of.group, of.plural) } else { of.plural.clone() };
+        let namespace = if of.namespaced { format!("/{}", old.facts.key.namespace) } else { String::new() };
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{place}{namespace}/{name}, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            old.facts.uid
+        );
         return Err(ApiError::conflict(&of.group, &of.plural, name, &why));
     }
     if !revision.is_empty() && revision != "0" && revision != old.revision.to_string() {
@@ -311,6 +326,11 @@ fn merged_by_subresource(write: &Write<'_>, mut new: Value, old: &Value) -> Valu
             merged["metadata"]["managedFields"] = managed.clone();
         }
         write.default(&mut merged);
+        return merged;
+    }
+    if write.subresource == "finalize" {
+        let mut merged = old.clone();
+        merged["spec"]["finalizers"] = new["spec"]["finalizers"].take();
         return merged;
     }
     write.default(&mut new);
@@ -337,5 +357,12 @@ fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError
     if is_definition(write.of) {
         errors.extend(definitions::validate_update(new, old));
     }
-    errors
+    // Metadata is looked at twice: for every type, and by each type for itself.
+    let again = |error: &&FieldError| {
+        let fields = ["metadata.labels", "metadata.annotations", "metadata.ownerReferences"];
+        fields.iter().any(|field| error.field.starts_with(field)) || error.field == "metadata.finalizers"
+    };
+    let mut repeated: Vec<FieldError> = errors.iter().filter(again).cloned().collect();
+    repeated.extend(errors);
+    repeated
 }

@@ -111,7 +111,7 @@ fn log(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
 /// A token that nothing checks but that reads like one.
 fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let account = found(server, call)?;
-    let mut request = body::shaped(body::value(call)?).map_err(ApiError::bad_request)?;
+    let mut request = body::shaped(body::value(call)?, "TokenRequest").map_err(ApiError::bad_request)?;
     if !request["spec"].is_object() {
         request["spec"] = json!({});
     }

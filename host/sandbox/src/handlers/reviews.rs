@@ -26,7 +26,7 @@ pub fn of_group(group: &str) -> &'static [(&'static str, &'static str, &'static 
 /// Answers a posted review; `None` for a path that is not one.
 pub fn answer(server: &ApiServer, group: &str, plural: &str, review: Value, user: &User) -> Option<Result<Value, ApiError>> {
     let (_, _, kind, _) = of_group(group).iter().find(|(name, ..)| *name == plural)?;
-    let mut review = match body::shaped(review) {
+    let mut review = match body::shaped(review, kind) {
         Ok(review) => review,
         Err(problem) => return Some(Err(ApiError::bad_request(problem))),
     };
