@@ -163,7 +163,8 @@ async fn sent(client: &kube::Client, request: Request<kube::client::Body>) -> Re
             answer[key] = json!(values);
         }
     }
-    answer["body"] = parsed(&text);
+    let is_yaml = parts.headers.get(header::CONTENT_TYPE).is_some_and(|media| media == "application/yaml");
+    answer["body"] = if is_yaml { serde_saphyr::from_str(&text).map_err(|error| error.to_string())? } else { parsed(&text) };
     Ok(answer)
 }
 

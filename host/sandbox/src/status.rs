@@ -84,6 +84,16 @@ impl ApiError {
         Self::plain(406, "NotAcceptable", message)
     }
 
+    /// 406 for a built-in object, before anybody looks for it.
+    pub fn no_representation(available: &[&str], streams: bool) -> Self {
+        let mut all: Vec<String> = available.iter().map(|media| (*media).to_owned()).collect();
+        if streams {
+            all.extend(["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"].map(str::to_owned));
+        }
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", all.join(", "));
+        Self { details: Some(json!({})), ..Self::plain(406, "NotAcceptable", message) }
+    }
+
     /// 409: there is such an object already.
     pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
         Self::about(409, "AlreadyExists", format!("{} \"{name}\" already exists", qualified(plural, group)), group, plural, name)

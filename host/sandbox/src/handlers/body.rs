@@ -130,7 +130,7 @@ pub fn shaped(mut value: Value, kind: &str) -> Result<Value, String> {
 }
 
 /// The object must be of the type that the path names; where it does not say, it is.
-fn check_kind(of: &ResourceType, object: &mut Value) -> Result<(), ApiError> {
+pub fn check_kind(of: &ResourceType, object: &mut Value) -> Result<(), ApiError> {
     let text = |field: &str| object[field].as_str().unwrap_or("").to_owned();
     let (api_version, kind, expected) = (text("apiVersion"), text("kind"), of.api_version());
     let is_other = !kind.is_empty() && kind != of.kind;

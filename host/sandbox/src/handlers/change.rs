@@ -240,12 +240,21 @@ fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Va
         patches::undecodable(&shown, problem)
     };
     new = body::shaped(new, &of.kind).map_err(|problem| refuse(&problem))?;
+    body::check_kind(&of, &mut new).map_err(|error| match error.message.split_once(": ") {
+        Some((_, problem)) if of.custom.is_none() => refuse(problem),
+        _ => error,
+    })?;
+    let forgets = new["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty);
     new["apiVersion"] = of.api_version().into();
     new["kind"] = of.kind.as_str().into();
     check_name(call, &mut new)?;
     check_namespace(call, &new)?;
     let unknown = body::decoded(&of, &mut new, refuse)?;
     body::complain(call, &unknown, refuse)?;
+    if forgets {
+        // An empty list says something here: nobody owns anything any more.
+        new["metadata"]["managedFields"] = Value::Array(Vec::new());
+    }
     Ok(new)
 }
 

@@ -82,7 +82,8 @@ impl DeleteOptions {
         })
     }
 
-    fn check(&self, of: &ResourceType, object: &Entry) -> Result<(), ApiError> {
+    /// Whether the object is the one that is meant.
+    pub fn check(&self, of: &ResourceType, object: &Entry) -> Result<(), ApiError> {
         let name = &object.facts.key.name;
         let differs = |wanted: &Option<String>, is: &str| {
             wanted.as_ref().filter(|wanted| *wanted != is).map(|wanted| (wanted.clone(), is.to_owned()))
@@ -149,7 +150,10 @@ pub fn collection(server: &ApiServer, call: &mut Call) -> Result<Response, ApiEr
         call.warnings.extend(warnings);
     }
     let removed: Vec<&Entry> = removed.iter().map(AsRef::as_ref).collect();
-    let metadata = json!({"resourceVersion": server.store().revision().to_string()});
+    let mut metadata = json!({"resourceVersion": server.store().revision().to_string()});
+    if of.custom.is_some() {
+        metadata["continue"] = "".into();
+    }
     Ok(response::json(200, represent::list(&of, &removed, form, metadata, server.unix_now())))
 }
 
@@ -178,7 +182,8 @@ pub fn delete(
         }
         let stored = if metadata::is_ready_to_go(&marked) {
             // The last state is the one before the mark, as watchers of the real server see it.
-            server.store().delete(&of.stored_as, key, old.revision, None).map(Deleted::Gone)
+            let shortened = !before["metadata"]["deletionTimestamp"].is_null();
+            server.store().delete(&of.stored_as, key, old.revision, shortened.then_some(&marked)).map(Deleted::Gone)
         } else if metadata::is_same(&marked, &before) {
             Ok(Deleted::Marked(old))
         } else {
@@ -213,10 +218,12 @@ fn marked(server: &ApiServer, of: &ResourceType, old: &Value, options: &DeleteOp
     let running = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
     if first || running.is_some_and(|running| grace < running) {
         object["metadata"]["deletionTimestamp"] = server.time_after(grace).into();
-        if &*of.stored_as != "namespaces" {
+        if !["namespaces", definitions::STORED_AS].contains(&&*of.stored_as) {
             object["metadata"]["deletionGracePeriodSeconds"] = grace.into();
         }
-        metadata::raise_generation(&mut object);
+        if first && &*of.stored_as != definitions::STORED_AS {
+            metadata::raise_generation(&mut object);
+        }
     }
     set_dependents(&mut object, options.propagation);
     match &*of.stored_as {

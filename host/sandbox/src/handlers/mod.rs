@@ -45,6 +45,7 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
         ("", _) => Err(ApiError::no_method()),
         (sub, verb) if of.group.is_empty() => pods::dispatch(server, call, sub, verb),
         ("status", _) if of.has_status => Err(ApiError::no_method()),
+        _ if of.custom.is_some() => Err(ApiError::not_found(&of.group, &of.plural, call.name())),
         _ => Err(ApiError::no_resource()),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{body, change, found};
 use crate::fields::patch;
+use crate::fields::schema::TypeSchema;
 use crate::options;
 use crate::registry::ScalePaths;
 use crate::represent;
@@ -42,6 +43,9 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
             }
             options::of_write(call)?;
             found(server, call)?;
+            if of.custom.is_some() && call.content_type.contains("strategic") {
+                return Err(patch::unsupported_media_type());
+            }
             let wanted = body::yaml(&call.body)?;
             let kind = call.content_type.clone();
             set(server, call, &paths, |mut scale| {
@@ -104,9 +108,19 @@ fn set(
 ) -> Result<Response, ApiError> {
     let of = call.of.clone();
     let before = scale_of(call, paths, &represent::served(&of, &*found(server, call)?));
-    let scale = wanted(before)?;
+    let mut scale = wanted(before)?;
+    if let Some(schema) = TypeSchema::built_in("autoscaling/v1", "Scale") {
+        let shown = scale.to_string();
+        let refuse = |problem: &str| patch::undecodable(&patch::shown_result(&scale), problem);
+        if let Some(problem) = schema.decode_error(&scale) {
+            return Err(refuse(&problem));
+        }
+        let unknown = schema.unknown_fields(&scale);
+        body::complain(call, &unknown, |problem| patch::undecodable(&shown, problem))?;
+        schema.prune(&mut scale);
+    }
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-    if replicas < 0 {
+    if replicas < 0 && of.custom.is_none() {
         let detail = "must be greater than or equal to 0".to_owned();
         let error = FieldError { reason: FieldReason::Invalid, field: "spec.replicas".into(), value: replicas.to_string(), detail };
         return Err(ApiError::invalid("autoscaling", "Scale", call.name(), &[error]));

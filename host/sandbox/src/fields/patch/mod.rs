@@ -62,7 +62,7 @@ fn undecoded(problem: &str) -> ApiError {
 
 /// 415 for a patch of a media type that built-in types do not take.
 pub fn unknown_media_type() -> ApiError {
-    ApiError { message: "415: Unsupported Media Type".to_owned(), ..unsupported_media_type() }
+    ApiError { message: "415: Unsupported Media Type".to_owned(), details: Some(json!({})), ..unsupported_media_type() }
 }
 
 /// Strategic merge: lists merge by key where the schema says so; `$patch`, `$retainKeys`, `$setElementOrder/…`,
@@ -82,7 +82,7 @@ pub fn unsupported_media_type() -> ApiError {
         message: "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
                   application/merge-patch+json, application/apply-patch+yaml"
             .to_owned(),
-        details: Some(json!({})),
+        details: None,
     }
 }
 
