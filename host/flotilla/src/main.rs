@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod connect;
 mod exit;
 mod input;
 mod output;

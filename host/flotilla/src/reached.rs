@@ -1,5 +1,6 @@
 //! A cluster that a command works on: reached through a kubeconfig, written by server-side apply, watched until it is as hoped for.
 
+use crate::connect::{Wanted, config};
 use crate::exit::{Code, Failure, bad_input};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,6 @@ use flotilla_controllers::live_object::LiveObject;
 use futures::StreamExt;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::runtime::{WatchStreamExt, watcher};
 use std::fmt;
 use std::path::Path;
@@ -20,15 +20,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Who owns the fields that commands write; the controllers are somebody else.
 const MANAGER: &str = "flotilla-cli";
-
-/// Which context of a kubeconfig is meant.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    /// This one, or the current one.
-    Context(Option<&'a str>),
-    /// This one if there is one of that name, else the current one.
-    Preferred(&'a str),
-}
 
 /// A cluster that answers to a client.
 pub struct Reached {
@@ -169,23 +160,6 @@ impl Reached {
 
 async fn within_deadline<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
     timeout(DEADLINE, call).await.map_err(|_| ApiError::Deadline(DEADLINE))?.map_err(ApiError::from)
-}
-
-async fn config(file: Option<&Path>, wanted: Wanted<'_>) -> Result<kube::Config, Failure> {
-    let which = file.map_or("the kubeconfig".to_owned(), |file| format!("kubeconfig `{}`", file.display()));
-    let cannot = |error: KubeconfigError| {
-        bad_input(format!("{which} cannot be used: {error}")).hint("give one with `--kubeconfig FILE`, and a context that it holds")
-    };
-    let kubeconfig = match file {
-        Some(file) => Kubeconfig::read_from(file).map_err(cannot)?,
-        None => Kubeconfig::read().map_err(cannot)?,
-    };
-    let context = match wanted {
-        Wanted::Context(context) => context,
-        Wanted::Preferred(name) => Some(name).filter(|name| kubeconfig.contexts.iter().any(|context| context.name == *name)),
-    };
-    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(cannot)
 }
 
 /// The resource of an object of one of the kinds that an installation consists of: their plurals are regular, and their namespace is given.

@@ -1,8 +1,8 @@
 //! `flotilla controllers`: the controllers against any control plane, one of several processes at a time.
 
-mod connect;
 mod preflight;
 
+use crate::connect;
 use crate::exit::{Code, Failure, bad_input};
 use crate::process::{Process, answer_probes};
 use crate::running::{Running, block_on, plugin_store, until_told_to_end};

@@ -1,9 +1,10 @@
 //! `flotilla init`: installs what the chart installs, without helm: the same objects, from the manifest that is rendered from the chart.
 
+use crate::connect::Wanted;
 use crate::exit::{Code, Failure, bad_input};
 use crate::input::{parse_documents, read_text};
 use crate::output::{Output, print_line, print_value};
-use crate::reached::{Reached, Wanted, reference, resource_of};
+use crate::reached::{Reached, reference, resource_of};
 use crate::running::block_on;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -2,9 +2,10 @@
 
 pub mod objects;
 
+use crate::connect::Wanted;
 use crate::exit::{Code, Failure, bad_input};
 use crate::output::{Output, print_line, print_value};
-use crate::reached::{Reached, Wait, Wanted, reference, resource_of};
+use crate::reached::{Reached, Wait, reference, resource_of};
 use crate::running::block_on;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,6 @@
 //! Whether a control plane has what the controllers need, before they start: our kinds with all their fields, and the rights.
 
-use super::connect::refused;
+use crate::connect::refused;
 use crate::exit::{Code, Failure};
 use flotilla_api::crd::crds;
 use flotilla_api::object::Object;

@@ -10,22 +10,37 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
-/// A client of the control plane; does not talk to it yet.
-pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Client, Failure> {
+/// Which context of a kubeconfig is meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// This one, or the current one.
+    Context(Option<&'a str>),
+    /// This one if there is one of that name, else the current one.
+    Preferred(&'a str),
+}
+
+/// How a context of a kubeconfig is reached; without a file, of `$KUBECONFIG` or `~/.kube/config`.
+pub async fn config(file: Option<&Path>, wanted: Wanted<'_>) -> Result<kube::Config, Failure> {
+    let which = match file {
+        Some(file) => format!("kubeconfig `{}`", file.display()),
+        None => "the kubeconfig of $KUBECONFIG or ~/.kube/config".to_owned(),
+    };
+    let read = file.map_or_else(Kubeconfig::read, Kubeconfig::read_from).map_err(|error| unusable(&which, &error))?;
+    let context = match wanted {
+        Wanted::Context(context) => context,
+        Wanted::Preferred(name) => Some(name).filter(|name| read.contexts.iter().any(|context| context.name == *name)),
+    };
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    let mut config = match kubeconfig {
-        Some(path) => {
-            let read = Kubeconfig::read_from(path).map_err(|error| unusable(&format!("kubeconfig `{}`", path.display()), &error))?;
-            kube::Config::from_custom_kubeconfig(read, &options)
-                .await
-                .map_err(|error| unusable(&format!("kubeconfig `{}`", path.display()), &error))?
-        }
-        None if context.is_some() => kube::Config::from_kubeconfig(&options)
-            .await
-            .map_err(|error| unusable("the kubeconfig of $KUBECONFIG or ~/.kube/config", &error))?,
-        None => kube::Config::infer()
+    kube::Config::from_custom_kubeconfig(read, &options).await.map_err(|error| unusable(&which, &error))
+}
+
+/// A client of the control plane, in a pod also without any kubeconfig; does not talk to it yet.
+pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Client, Failure> {
+    let mut config = match (kubeconfig, context) {
+        (None, None) => kube::Config::infer()
             .await
             .map_err(|error| bad_input(format!("there is no kubeconfig: {error}")).hint("give one with `--kubeconfig FILE`"))?,
+        _ => config(kubeconfig, Wanted::Context(context)).await?,
     };
     // Audit logs show whose requests these are.
     config.headers.push((USER_AGENT, HeaderValue::from_static(FIELD_MANAGER)));
