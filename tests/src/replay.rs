@@ -48,10 +48,7 @@ pub struct Step {
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     let steps: Vec<Value> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     let whole = |step: Value| if step.is_string() { json!({"ask": step}) } else { step };
-    steps
-        .into_iter()
-        .map(|step| serde_json::from_value(whole(step.clone())).map_err(|error| format!("{error} in {step}")))
-        .collect()
+    steps.into_iter().map(|step| serde_json::from_value(whole(step.clone())).map_err(|error| format!("{error} in {step}"))).collect()
 }
 
 /// Sends all steps in their order. `namespace` exists.

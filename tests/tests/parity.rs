@@ -65,7 +65,9 @@ async fn post(client: &kube::Client, path: &str, body: &Value) {
 async fn replayed(client: &kube::Client, group: &Group) -> Vec<Value> {
     let namespace = format!("parity-{}", group.name);
     post(client, "/api/v1/namespaces", &json!({"metadata": {"name": namespace}})).await;
-    let ready = replay::parse("- {ask: GET v1:serviceaccounts/default, until: 200}\n- {ask: GET v1:configmaps/kube-root-ca.crt, until: 200}").expect("two requests");
+    let ready =
+        replay::parse("- {ask: GET v1:serviceaccounts/default, until: 200}\n- {ask: GET v1:configmaps/kube-root-ca.crt, until: 200}")
+            .expect("two requests");
     replay::replay(client, &namespace, &ready).await.expect("a namespace in use");
     replay::replay(client, &namespace, &group.steps).await.unwrap_or_else(|error| panic!("{}: {error}", group.name))
 }
@@ -76,7 +78,8 @@ async fn define(client: &kube::Client) {
     for definition in flotilla_api::crd::crds() {
         let (group, spec) = (&definition.spec.group, &definition.spec);
         steps += &format!("- {{ask: GET /apis/{group}/{}/{}, until: 200}}\n", spec.versions[0].name, spec.names.plural);
-        post(client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &serde_json::to_value(&definition).expect("a definition")).await;
+        post(client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &serde_json::to_value(&definition).expect("a definition"))
+            .await;
     }
     let served = replay::parse(&steps).expect("requests");
     replay::replay(client, "default", &served).await.expect("served definitions");
