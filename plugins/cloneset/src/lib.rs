@@ -3,8 +3,9 @@
 mod number;
 mod status;
 
-use flotilla_sdk::kube::{self, PodReferences};
-use flotilla_sdk::{Changes, Demand, Dependencies, Dependency, Error, Fields, Health, Replicas, Result, Revision, Shape, Verdict};
+use flotilla_sdk::{
+    Changes, Demand, Dependencies, Dependency, Error, Fields, Health, PodReferences, Replicas, Result, Revision, Shape, Verdict,
+};
 
 struct CloneSet;
 
@@ -110,7 +111,6 @@ impl Dependencies for CloneSet {
     type Reads = Pods;
     fn find(template: Pods) -> Result<Vec<Dependency>> {
         let namespace = template.namespace.as_deref().unwrap_or("default");
-        let references = kube::pod_dependencies(&template.template, Some(namespace))?;
-        Ok(references.into_iter().map(Dependency::from).collect())
+        Ok(template.template.dependencies(Some(namespace)).into_iter().map(Dependency::from).collect())
     }
 }

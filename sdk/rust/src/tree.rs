@@ -76,25 +76,25 @@ impl<'a> Parser<'a> {
     /// Adds a value with all that is in it.
     fn value(&mut self, depth: usize) -> Option<()> {
         let depth = depth.checked_sub(1)?;
-        let (first, number, begin) = (self.peek()?, self.nodes.len(), self.at);
-        self.nodes.push(Node { what: What::Null, text: (begin, begin) });
+        let (first, begin) = (self.peek()?, self.at);
         let what = match first {
             b'"' => What::Text(self.string()?),
             b'-' | b'0'..=b'9' => What::Number(self.number()?),
-            b'[' => What::List(self.within(b']', |parser| parser.value(depth))?),
-            b'{' => What::Object(self.within(b'}', |parser| parser.member(depth))?),
+            b'[' => return self.within(b']', What::List, |parser| parser.value(depth)),
+            b'{' => return self.within(b'}', What::Object, |parser| parser.member(depth)),
             b't' => self.word("true", What::Bool(true))?,
             b'f' => self.word("false", What::Bool(false))?,
             _ => self.word("null", What::Null)?,
         };
-        self.nodes[number] = Node { what, text: (begin, self.at) };
+        self.nodes.push(Node { what, text: (begin, self.at) });
         Some(())
     }
 
-    /// Items with commas between them, from the opening bracket to the closing one.
-    fn within(&mut self, close: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<Within> {
+    /// Adds a list or an object: items with commas between them, from the opening bracket to the closing one.
+    fn within(&mut self, close: u8, what: fn(Within) -> What<'a>, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        let (number, begin, mut count) = (self.nodes.len(), self.at, 0);
+        self.nodes.push(Node { what: What::Null, text: (begin, begin) });
         self.at += 1;
-        let mut count = 0;
         if self.peek()? != close {
             loop {
                 item(self)?;
@@ -106,7 +106,8 @@ impl<'a> Parser<'a> {
             }
         }
         self.take(close)?;
-        Some(Within { count, after: self.nodes.len() })
+        self.nodes[number] = Node { what: what(Within { count, after: self.nodes.len() }), text: (begin, self.at) };
+        Some(())
     }
 
     fn member(&mut self, depth: usize) -> Option<()> {
@@ -170,7 +171,7 @@ impl<'a> Parser<'a> {
     /// Text up to a quote, an escape, or what must not stand in a text.
     fn plain(&mut self) -> &'a str {
         let rest = &self.text[self.at..];
-        let end = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\').unwrap_or(rest.len());
+        let end = plain(rest.as_bytes());
         self.at += end;
         &rest[..end]
     }
@@ -205,6 +206,26 @@ impl<'a> Parser<'a> {
         self.at += 4;
         u16::from_str_radix(digits, 16).ok()
     }
+}
+
+/// How many bytes are plain text: no quote, no backslash, no control character. Looks at eight at a time, since most of what is read
+/// is text, and a loop costs a guest a look at its deadline for each round.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    // Of the bytes that are less than `least`, the highest bit of the first one is set; those after it may be wrong.
+    let below = |word: u64, least: u8| word.wrapping_sub(ONES * u64::from(least)) & !word & HIGHS;
+    let mut at = 0;
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        let word = u64::from_le_bytes(*eight);
+        let special = below(word, b' ') | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1);
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let is_special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    bytes[at..].iter().position(is_special).map_or(bytes.len(), |more| at + more)
 }
 
 #[cfg(test)]
@@ -268,6 +289,17 @@ mod tests {
             ("\"\\u12ä\"", 3),
         ] {
             assert_eq!(Tree::of(text).err(), Some(at), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_ends_where_it_ends_whatever_its_length() {
+        for length in 0..40 {
+            let text: String = "aä \u{7f}大!".chars().cycle().take(length).collect();
+            for end in ["\"", "\\n\"", "\u{1}"] {
+                assert_eq!(plain(format!("{text}{end}").as_bytes()), text.len(), "{text}{end}");
+            }
+            assert_eq!(plain(text.as_bytes()), text.len());
         }
     }
 
