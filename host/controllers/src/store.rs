@@ -207,14 +207,8 @@ impl Store {
             return self.remove_own(object);
         }
         let version = version_of(object);
-        let is_news = {
-            let contents = self.read();
-            version > contents.delivered
-                && contents.objects.get(&ObjectKey::of(object)).is_none_or(|entry| parse_version(&entry.cached.resource_version) < version)
-        };
-        if is_news && self.is_synced() {
-            self.note_observed(object);
-            self.put(object, true);
+        if self.is_synced() {
+            self.put(object, true, |known, delivered| version > delivered && known.is_none_or(|known| known < version));
         }
     }
 
@@ -310,21 +304,10 @@ impl Store {
     }
 
     fn deliver(&self, object: &Object) {
+        let version = version_of(object);
+        self.put(object, false, |known, _| known.is_none_or(|known| known < version));
+        // Not before: what is delivered is there.
         self.note_delivered(object);
-        let is_known = self.read().objects.get(&ObjectKey::of(object)).is_some_and(|entry| {
-            *entry.cached.resource_version == *object.resource_version()
-                || parse_version(&entry.cached.resource_version) > version_of(object)
-        });
-        if !is_known {
-            self.put(object, false);
-        }
-    }
-
-    fn note_observed(&self, object: &Object) {
-        let mut contents = self.write();
-        if contents.is_listing {
-            contents.observed_while_listing.insert(ObjectKey::of(object));
-        }
     }
 
     fn note_delivered(&self, object: &Object) {
@@ -332,12 +315,28 @@ impl Store {
         contents.delivered = contents.delivered.max(version_of(object));
     }
 
-    fn put(&self, object: &Object, is_own_write: bool) {
+    /// Enters the object if that is news, compared with the version that is there and the newest one that the watch has delivered.
+    fn put(&self, object: &Object, is_own_write: bool, is_news: impl Fn(Option<u64>, u64) -> bool) {
         let key = ObjectKey::of(object);
+        let is_news = |contents: &Contents| {
+            let known = contents.objects.get(&key).map(|entry| parse_version(&entry.cached.resource_version));
+            is_news(known, contents.delivered)
+        };
+        // Most are echoes of own writes, which need not be printed to be dropped.
+        if !is_news(&self.read()) {
+            return;
+        }
         let cached = Arc::new(Cached::new(object));
         let index_keys = (self.index_by)(object);
         let old = {
             let mut contents = self.write();
+            // The watch and an own write may bring the same at the same time.
+            if !is_news(&contents) {
+                return;
+            }
+            if is_own_write && contents.is_listing {
+                contents.observed_while_listing.insert(key.clone());
+            }
             for entry in &index_keys {
                 contents.index.entry(entry.clone()).or_default().insert(key.clone());
             }
