@@ -61,6 +61,7 @@ impl Clusters {
         let options =
             SandboxOptions { members: sandbox::members(members), member: member("", None), sync_crds: false, ..Default::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
+        define(&sandbox.control().api.client_as("kubectl")).await;
         let cluster =
             |one: &sandbox::Cluster| Cluster::new(one.access.clone().expect("the sandbox listens"), Server::Sandbox(one.api.clone()));
         Self {

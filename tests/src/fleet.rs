@@ -11,7 +11,7 @@ use crate::failing::Failing;
 use flotilla_api::labels;
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_controllers::Fleet;
-use flotilla_controllers::cluster_api::{ClusterApi, ObjectKey, Resource};
+use flotilla_controllers::cluster_api::{ClusterApi, FIELD_MANAGER, ObjectKey, Resource};
 use flotilla_controllers::context::Options;
 use flotilla_controllers::members::{ConnectBySecret, ConnectInProcess};
 use flotilla_controllers::watch::Own;
@@ -237,6 +237,14 @@ impl TestFleet {
     /// All Works of the control plane.
     pub async fn works(&self) -> Vec<Object> {
         self.control.list(&Own::Work.resource(), None).await
+    }
+
+    /// All Events of the controllers.
+    pub async fn events(&self) -> Vec<Object> {
+        let resource = self.control.resource(&GroupVersionKind::new("v1", "Event")).await;
+        let mut events = self.control.list(&resource, None).await;
+        events.retain(|event| event["reportingComponent"] == FIELD_MANAGER);
+        events
     }
 
     /// Merges a patch into an object.

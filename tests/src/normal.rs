@@ -10,9 +10,13 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
         (r"kube-api-access-[a-z0-9]{5}\b", "kube-api-access-<random>"),
+        (r"\b127\.0\.0\.1(:\d+)?\b", "<address>"),
         (r"\b10\.\d+\.\d+\.\d+\b", "<ip>"),
         (r"eyJ[\w-]+\.[\w.-]+", "<token>"),
         (r"(old resource version|large resource version|current): \d+( \(\d+\))?", "$1: <revision>"),
+        (r"Key: /\w+/", "Key: /registry/"),
+        (r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n", "<certificate>"),
+        (r"precondition \(\d+\) does not match the ResourceVersion in record \(\d+\)", "precondition <revision> does not match <revision>"),
         (r#"\\?"resourceVersion\\?":\\?"\d+\\?""#, "<revision>"),
     ];
     patterns.map(|(pattern, by)| (Regex::new(pattern).expect("written here"), by)).into()
@@ -22,7 +26,18 @@ static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+[dhms])+$").exp
 
 /// A text without what differs from run to run.
 pub fn text(text: &str) -> String {
-    PATTERNS.iter().fold(text.to_owned(), |text, (pattern, by)| pattern.replace_all(&text, *by).into_owned())
+    PATTERNS.iter().fold(sorted(text), |text, (pattern, by)| pattern.replace_all(&text, *by).into_owned())
+}
+
+/// A quoted object with its fields in order: the real server sorts some and not others.
+fn sorted(text: &str) -> String {
+    const BEFORE: &str = "patch: Invalid value: ";
+    let Some((start, quoted)) = text.split_once(BEFORE) else { return text.to_owned() };
+    let mut values = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
+    let Some(Ok(object)) = values.next() else { return text.to_owned() };
+    let rest = &quoted[values.byte_offset()..];
+    let shown = serde_json::from_str::<Value>(&object).map_or(object, |object| object.to_string());
+    format!("{start}{BEFORE}{shown}{rest}")
 }
 
 /// An answer without what differs from run to run.
@@ -34,6 +49,14 @@ pub fn value(value: &mut Value) {
             generated_name(fields);
             if let Some(Value::Array(cells)) = fields.get_mut("cells") {
                 cells.iter_mut().for_each(age);
+            }
+            if let Some(Value::Array(columns)) = fields.get_mut("columnDefinitions") {
+                // The explanations of columns are in our own words.
+                columns.iter_mut().filter_map(Value::as_object_mut).for_each(|column| drop(column.remove("description")));
+            }
+            if let Some(Value::Array(resources)) = fields.get_mut("resources") {
+                // Which custom resource is listed first changes from start to start.
+                resources.sort_by_key(|resource| resource["name"].to_string());
             }
             if let Some(managers) = fields.get_mut("managedFields") {
                 shorten(managers);

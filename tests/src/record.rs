@@ -30,9 +30,13 @@ pub fn read(steps: &[Step], text: &str) -> Result<Vec<Value>, String> {
         .collect()
 }
 
-/// How an answer differs from what is expected: a line for each place.
+/// How an answer differs from what is expected: a line for each place; where the status code differs, that is all that is said.
 pub fn differences(expected: &Value, seen: &Value) -> Vec<String> {
     let mut found = Vec::new();
+    let summary = |answer: &Value| format!("{} {}", answer["code"], answer["body"]["message"]);
+    if expected["code"] != seen["code"] {
+        return vec![format!("expected {}\n      seen {}", summary(expected), summary(seen))];
+    }
     compare("", expected, seen, &mut found);
     found
 }

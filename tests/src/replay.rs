@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Longest wait for a step that says `until`.
+/// Longest wait for an answer, and for what a step waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One request. A plain text is one without a body.
@@ -46,7 +46,10 @@ pub struct Step {
 /// # Errors
 /// When the text is no list of requests.
 pub fn parse(text: &str) -> Result<Vec<Step>, String> {
-    let steps: Vec<Value> = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    // As in YAML 1.2: `y` is a text.
+    let mut options = serde_saphyr::Options::default();
+    options.strict_booleans = true;
+    let steps: Vec<Value> = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
     let whole = |step: Value| if step.is_string() { json!({"ask": step}) } else { step };
     steps.into_iter().map(|step| serde_json::from_value(whole(step.clone())).map_err(|error| format!("{error} in {step}"))).collect()
 }
@@ -75,7 +78,8 @@ pub async fn replay(client: &kube::Client, namespace: &str, steps: &[Step]) -> R
 async fn answer(client: &kube::Client, namespace: &str, step: &Step, known: &BTreeMap<String, String>) -> Result<Value, String> {
     let started = Instant::now();
     loop {
-        let answer = sent(client, request(namespace, step, known)?).await?;
+        let sending = tokio::time::timeout(PATIENCE, sent(client, request(namespace, step, known)?));
+        let answer = sending.await.map_err(|_| "no answer".to_owned())??;
         if step.until.is_none_or(|wanted| answer["code"] == wanted) {
             return Ok(answer);
         }
@@ -156,7 +160,8 @@ async fn sent(client: &kube::Client, request: Request<kube::client::Body>) -> Re
             answer[key] = json!(values);
         }
     }
-    answer["body"] = parsed(&text);
+    let is_yaml = parts.headers.get(header::CONTENT_TYPE).is_some_and(|media| media == "application/yaml");
+    answer["body"] = if is_yaml { serde_saphyr::from_str(&text).map_err(|error| error.to_string())? } else { parsed(&text) };
     Ok(answer)
 }
 

@@ -198,3 +198,33 @@ fn encode_durations(mut encoder: MetricEncoder<'_>, hook: &HookMetrics) -> fmt::
 
 /// No exemplars, hence no labels of exemplars.
 type NoLabels = [(&'static str, &'static str); 0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Own;
+
+    #[test]
+    fn what_is_counted_is_told_by_kind_and_never_by_object() {
+        let metrics = Metrics::default();
+        metrics.reconciled("bindings", false, Duration::from_millis(3));
+        metrics.wrote(ClusterRole::Member, "patch", Own::Work.resource().label(true), "409".to_owned());
+        metrics.watch_failed(ClusterRole::Control, &Own::Namespace.resource());
+        metrics.load_failed(None, LoadReason::TooLarge);
+        let queues = Queues::new(crate::queues::Windows::default(), metrics.clone());
+        queues.discovery.add(());
+        let text = metrics.text(true, Some(&queues), None);
+        for line in [
+            r"flotilla_leader 1.0",
+            r#"flotilla_reconcile_seconds_bucket{le="0.005",controller="bindings",result="error"} 1"#,
+            r#"flotilla_queue_retries_total{queue="bindings"} 1"#,
+            r#"flotilla_api_writes_total{cluster="member",verb="patch",resource="works.work.karmada.io/status",code="409"} 1"#,
+            r#"flotilla_watch_restarts_total{cluster="control",resource="namespaces"} 1"#,
+            r#"flotilla_plugin_load_failures_total{plugin="unknown",reason="TooLarge"} 1"#,
+            r#"flotilla_queue_depth{queue="discovery"} 1.0"#,
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}: {text}");
+        }
+    }
+}

@@ -184,3 +184,15 @@ async fn a_lease_that_another_takes_by_force_deposes_its_holder() {
     let refused = leader.gate.write(async { Ok::<_, ApiError>(()) }).await;
     assert!(matches!(refused, Err(ApiError::NotLeading)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_outlasts_an_api_that_errs_now_and_then() {
+    let (control, member) = servers().await;
+    let recorder = Recorder::default();
+    let first = Candidate::start("first", &control, &member, &recorder);
+    first.leads().await;
+    control.set_faults(Faults { error_rate: 0.1, ..Faults::default() });
+    let _second = Candidate::start("second", &control, &member, &recorder);
+    sleep(600 * SECOND).await;
+    assert_eq!((first.gate.role(), writers(&recorder.writes())), (Role::Leader, vec!["first"]));
+}

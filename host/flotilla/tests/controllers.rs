@@ -1,5 +1,9 @@
 //! `flotilla controllers` as a process: how it refuses to start, what it says about itself, and how it hands over.
 
+#[allow(dead_code, reason = "a part of it is used here")]
+mod clusters;
+
+use clusters::{CONTROL, Clusters, needs_real_servers};
 use flotilla_api::object::Object;
 use flotilla_controllers::cluster_api::{ClusterApi, ObjectKey, Resource};
 use flotilla_controllers::lease::leases;
@@ -249,12 +253,16 @@ async fn a_leader_and_a_standby_tell_who_they_are() {
     assert!(!leader.contains("flotilla-system"), "no names of namespaces or objects");
 }
 
+/// Also against real API servers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_told_to_end_hands_over_at_once() {
-    let plane = Plane::start().await;
-    let first = plane.controllers(&NO_PROBES);
+    let clusters = Clusters::start(0).await;
+    let kubeconfig = clusters.kubeconfig().display().to_string();
+    let crds_only = ["init", "--crds-only", "--kubeconfig", &kubeconfig, "--context", CONTROL];
+    clusters.flotilla(&crds_only).await.done();
+    let first = Controllers::start(&kubeconfig, &NO_PROBES);
     first.says("the controllers run");
-    let second = plane.controllers(&NO_PROBES);
+    let second = Controllers::start(&kubeconfig, &NO_PROBES);
     second.says("standing by");
     let stopped = Instant::now();
     first.signal("-TERM");
@@ -263,6 +271,37 @@ async fn a_leader_that_is_told_to_end_hands_over_at_once() {
     let (code, log) = first.ends();
     assert!(code == 0 && log.contains("lease released"), "{code} {log}");
     second.says("the controllers run");
+    let third = Controllers::start(&kubeconfig, &NO_PROBES);
+    third.says("standing by");
+    third.signal("-TERM");
+    assert_eq!(third.ends().0, 0, "a standby ends, too");
+    let lease = clusters.get(CONTROL, &["-n", "flotilla-system", "lease", "flotilla"]).await.expect("it is there");
+    assert_eq!(lease["spec"]["leaseTransitions"], 1, "{lease}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_missing_is_named() {
+    if !needs_real_servers("a_right_that_is_missing_is_named") {
+        return;
+    }
+    let clusters = Clusters::start(0).await;
+    let kubeconfig = clusters.kubeconfig().display().to_string();
+    let crds_only = ["init", "--crds-only", "--kubeconfig", &kubeconfig, "--context", CONTROL];
+    clusters.flotilla(&crds_only).await.done();
+    clusters.kubectl(CONTROL, &["create", "serviceaccount", "reader"]).await.done();
+    let token = clusters.kubectl(CONTROL, &["create", "token", "reader"]).await.done();
+    let poor = clusters.folder().join("poor").display().to_string();
+    std::fs::copy(&kubeconfig, &poor).expect("it can be copied");
+    let user = ["config", "--kubeconfig", &poor, "set-credentials", "reader", "--token", token.trim()];
+    clusters.kubectl(CONTROL, &user).await.done();
+    clusters.kubectl(CONTROL, &["config", "--kubeconfig", &poor, "set-context", CONTROL, "--user", "reader"]).await.done();
+    let cannot = "a right is missing in the control plane (403): clusters.cluster.karmada.io is forbidden: User \"system:serviceaccount:default:reader\" cannot list resource";
+    Controllers::start(&poor, &NO_PROBES).refuses(1, cannot, "ClusterRole");
+    clusters.kubectl(CONTROL, &["create", "clusterrole", "reader", "--verb=get,list,watch", "--resource=*.*"]).await.done();
+    let bind = ["create", "clusterrolebinding", "reader", "--clusterrole=reader", "--serviceaccount=default:reader"];
+    clusters.kubectl(CONTROL, &bind).await.done();
+    let right = "a right is missing in the control plane: patch clusters.cluster.karmada.io";
+    Controllers::start(&poor, &NO_PROBES).refuses(1, right, "kubectl auth can-i patch clusters.cluster.karmada.io");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

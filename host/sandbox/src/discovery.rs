@@ -8,8 +8,11 @@ use crate::request::Params;
 use crate::response;
 use crate::server::ApiServer;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// Version that the server claims, and whose words it speaks.
 pub const VERSION: &str = "v1.35.4";
@@ -206,7 +209,9 @@ pub fn version(server: &ApiServer, group: &str, version: &str) -> Option<Respons
     for of in in_version(&types, group, version) {
         let resource =
             json!({"name": of.plural, "singularName": of.singular, "namespaced": of.namespaced, "kind": of.kind, "verbs": verbs(of)});
-        resources.push(with_names(resource, of));
+        let mut resource = with_names(resource, of);
+        resource["storageVersionHash"] = storage_hash(of).into();
+        resources.push(resource);
         resources.extend(subresources(of).iter().map(|sub| legacy_subresource(of, sub)));
     }
     if version == "v1" {
@@ -218,8 +223,18 @@ pub fn version(server: &ApiServer, group: &str, version: &str) -> Option<Respons
         return None;
     }
     resources.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
-    let list = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": crate::registry::api_version(group, version), "resources": resources});
+    let mut list = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": crate::registry::api_version(group, version), "resources": resources});
+    if group.is_empty() {
+        list.as_object_mut().expect("made above").remove("apiVersion");
+    }
     Some(response::value(&list))
+}
+
+/// Says in which version objects are stored, without saying which: equal hashes, equal versions.
+fn storage_hash(of: &ResourceType) -> String {
+    let (group, version) = of.storage_api_version.rsplit_once('/').unwrap_or(("", &of.storage_api_version));
+    let hash = Sha256::digest(format!("{group}/{version}/{}", of.kind));
+    STANDARD.encode(&hash[..8])
 }
 
 fn legacy_subresource(of: &ResourceType, sub: &Subresource) -> Value {

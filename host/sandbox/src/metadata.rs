@@ -13,20 +13,25 @@ pub fn of(object: &mut Value) -> &mut Map<String, Value> {
     object["metadata"].as_object_mut().expect("made above")
 }
 
+/// Names an object that asks for a name.
+pub fn generate_name(object: &mut Value) {
+    let metadata = of(object);
+    let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or("");
+    if !prefix.is_empty() && metadata.get("name").and_then(Value::as_str).unwrap_or("").is_empty() {
+        let name = names::generate(prefix);
+        metadata.insert("name".into(), name.into());
+    }
+}
+
 /// Sets what the server sets on a new object.
 pub fn prepare_create(object: &mut Value, kind: &ResourceType, namespace: Option<&str>, now: &str) {
     let metadata = of(object);
-    for field in ["selfLink", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+    for field in ["selfLink", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         metadata.remove(field);
     }
     match namespace {
         Some(namespace) => drop(metadata.insert("namespace".into(), namespace.into())),
         None => drop(metadata.remove("namespace")),
-    }
-    let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or("");
-    if !prefix.is_empty() && metadata.get("name").and_then(Value::as_str).unwrap_or("").is_empty() {
-        let name = names::generate(prefix);
-        metadata.insert("name".into(), name.into());
     }
     metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());
     metadata.insert("creationTimestamp".into(), now.into());

@@ -1,6 +1,6 @@
 //! In which form a client wants the answer. Reads `Accept`, makes nothing.
 
-use crate::request::Call;
+use crate::request::{Call, Verb};
 use crate::status::ApiError;
 
 /// Which part of each object a Table's rows carry.
@@ -25,6 +25,15 @@ pub enum Form {
     Partial,
 }
 
+const YAML: &str = "application/yaml";
+/// What the real server has of every built-in object.
+const REPRESENTATIONS: [&str; 3] = ["application/json", YAML, "application/vnd.kubernetes.protobuf"];
+
+/// Whether YAML is what the client wants first.
+pub fn wants_yaml(accept: &str) -> bool {
+    accept.split(',').next().is_some_and(|media| media.split(';').next().is_some_and(|media| media.trim() == YAML))
+}
+
 /// The first form in `Accept` that this server can make; 406 where there is none.
 pub fn form(call: &Call) -> Result<Form, ApiError> {
     let include = match call.params.get("includeObject") {
@@ -35,13 +44,20 @@ pub fn form(call: &Call) -> Result<Form, ApiError> {
     if call.accept.trim().is_empty() {
         return Ok(Form::Object);
     }
+    let medias = || call.accept.split(',').map(|media| media.split(';').next().unwrap_or("").trim());
+    if call.of.custom.is_none() && !medias().any(|media| REPRESENTATIONS.contains(&media) || media == "*/*") {
+        let streams = matches!(call.verb, Verb::List | Verb::Watch);
+        return Err(ApiError::no_representation(&REPRESENTATIONS, streams));
+    }
     call.accept.split(',').find_map(|media| of_media(media, include)).ok_or_else(ApiError::not_acceptable)
 }
 
 fn of_media(media: &str, include: Include) -> Option<Form> {
     let mut parts = media.split(';').map(str::trim);
-    if !matches!(parts.next()?, "application/json" | "application/*" | "*/*") {
-        return None;
+    match parts.next()? {
+        "application/json" | "application/*" | "*/*" => {}
+        YAML => return Some(Form::Object),
+        _ => return None,
     }
     let (mut wanted, mut version, mut group) = ("", "", "");
     for part in parts {

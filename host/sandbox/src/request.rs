@@ -50,8 +50,8 @@ impl Verb {
 
     fn of(method: &Method, named: bool, watch: bool) -> Option<Self> {
         Some(match (method.as_str(), named) {
-            ("GET", _) if watch => Self::Watch,
             ("GET", true) => Self::Get,
+            ("GET", false) if watch => Self::Watch,
             ("GET", false) => Self::List,
             ("POST", _) => Self::Create,
             ("PUT", true) => Self::Update,
@@ -126,6 +126,11 @@ impl Params {
     /// The first value of a parameter that is not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter that are not empty.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str()).collect()
     }
 
     /// Whether a parameter is there at all.

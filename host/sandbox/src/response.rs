@@ -32,11 +32,27 @@ pub fn with_type(code: u16, media_type: &'static str, body: Body) -> Response {
 
 /// A refusal as its Status.
 pub fn refusal(error: &ApiError) -> Response {
-    value_with_code(error.code, &error.to_status())
+    let mut response = json(error.code, crate::represent::bytes(&error.to_status()));
+    if let Some(seconds) = error.details.as_ref().and_then(|details| details["retryAfterSeconds"].as_u64()) {
+        response.headers_mut().insert(http::header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
-fn value_with_code(code: u16, body: &Value) -> Response {
-    json(code, crate::represent::bytes(body))
+/// The same answer in YAML, where it was JSON.
+pub async fn in_yaml(response: Response) -> Response {
+    if response.headers().get(CONTENT_TYPE).is_none_or(|media| media != "application/json") {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    match serde_json::from_slice::<Value>(&bytes).ok().and_then(|value| serde_saphyr::to_string(&value).ok()) {
+        Some(text) => {
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+            Response::from_parts(parts, Body::from(text))
+        }
+        None => Response::from_parts(parts, Body::from(bytes)),
+    }
 }
 
 /// Adds `Warning:` headers, which kubectl prints before anything else.

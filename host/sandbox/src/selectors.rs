@@ -1,103 +1,13 @@
 //! Label and field selectors: parsed once, then asked of each object. Knows no storage.
 
-use crate::entry::{Entry, Facts};
+use crate::entry::Entry;
+use crate::fields::golang::quoted;
 use crate::kinds::Behaviour;
 use crate::registry::ResourceType;
 use crate::represent;
 use crate::status::ApiError;
 use serde_json::{Value, json};
 use std::cell::LazyCell;
-
-#[derive(Debug, Clone, PartialEq)]
-enum Requirement {
-    In(String, Vec<String>),
-    NotIn(String, Vec<String>),
-    Exists(String),
-    Absent(String),
-    Greater(String, i64),
-    Less(String, i64),
-}
-
-impl Requirement {
-    fn matches(&self, facts: &Facts) -> bool {
-        let value = |key: &str| facts.label(key);
-        let number = |key: &str| value(key).and_then(|text| text.parse::<i64>().ok());
-        match self {
-            Self::In(key, values) => value(key).is_some_and(|value| values.iter().any(|wanted| wanted == value)),
-            Self::NotIn(key, values) => !value(key).is_some_and(|value| values.iter().any(|wanted| wanted == value)),
-            Self::Exists(key) => value(key).is_some(),
-            Self::Absent(key) => value(key).is_none(),
-            Self::Greater(key, limit) => number(key).is_some_and(|number| number > *limit),
-            Self::Less(key, limit) => number(key).is_some_and(|number| number < *limit),
-        }
-    }
-}
-
-/// A `labelSelector` parameter; without requirements it selects everything.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LabelSelector(Vec<Requirement>);
-
-impl LabelSelector {
-    /// Reads `app=web,tier in (a,b),!old`.
-    pub fn parse(text: &str) -> Result<Self, ApiError> {
-        let refuse = |part: &str| ApiError::bad_request(format!("unable to parse requirement: found '{part}', expected: a label selector"));
-        let parts = split_outside_parentheses(text).into_iter().map(str::trim).filter(|part| !part.is_empty());
-        let requirements: Option<Vec<_>> = parts.clone().map(requirement).collect();
-        requirements.map(Self).ok_or_else(|| refuse(parts.into_iter().find(|part| requirement(part).is_none()).unwrap_or(text)))
-    }
-
-    /// Whether an object's labels fit.
-    pub fn matches(&self, facts: &Facts) -> bool {
-        self.0.iter().all(|requirement| requirement.matches(facts))
-    }
-}
-
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let mut depth = 0;
-    text.split(move |c| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ => {}
-        }
-        c == ',' && depth == 0
-    })
-    .collect()
-}
-
-fn requirement(part: &str) -> Option<Requirement> {
-    if let Some(key) = part.strip_prefix('!') {
-        return Some(Requirement::Absent(key_of(key)?));
-    }
-    if let Some((left, values)) = part.strip_suffix(')').and_then(|part| part.split_once('(')) {
-        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
-        let (key, operator) = left.trim().rsplit_once(char::is_whitespace)?;
-        return match operator {
-            "in" => Some(Requirement::In(key_of(key)?, values)),
-            "notin" => Some(Requirement::NotIn(key_of(key)?, values)),
-            _ => None,
-        };
-    }
-    for (operator, negated) in [("!=", true), ("==", false), ("=", false)] {
-        if let Some((key, value)) = part.split_once(operator) {
-            let values = vec![value.trim().to_owned()];
-            return Some(if negated { Requirement::NotIn(key_of(key)?, values) } else { Requirement::In(key_of(key)?, values) });
-        }
-    }
-    if let Some((key, value)) = part.split_once('>') {
-        return Some(Requirement::Greater(key_of(key)?, value.trim().parse().ok()?));
-    }
-    if let Some((key, value)) = part.split_once('<') {
-        return Some(Requirement::Less(key_of(key)?, value.trim().parse().ok()?));
-    }
-    Some(Requirement::Exists(key_of(part)?))
-}
-
-fn key_of(text: &str) -> Option<String> {
-    let key = text.trim();
-    let legal = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    (!key.is_empty() && key.chars().all(legal)).then(|| key.to_owned())
-}
 
 /// A LabelSelector object as text, as `/scale` shows it: `app=web,tier in (a,b)`.
 pub fn selector_text(selector: &Value) -> String {
@@ -139,7 +49,10 @@ impl FieldSelector {
             let term =
                 field_term(part).ok_or_else(|| ApiError::bad_request(format!("invalid selector: '{text}'; can't understand '{part}'")))?;
             if !is_selectable(&term.field, of) {
-                return Err(ApiError::bad_request(format!("field label not supported: {}", term.field)));
+                return Err(not_selectable(&term.field, of));
+            }
+            if let Some(letter) = unescaped(&term.value) {
+                return Err(ApiError::bad_request(format!("invalid field selector: unescaped character in value: {}", u32::from(letter))));
             }
             terms.push(term);
         }
@@ -193,6 +106,27 @@ fn field_term(part: &str) -> Option<FieldTerm> {
     Some(FieldTerm { field: field.trim().to_owned(), value: value.to_owned(), equal })
 }
 
+/// A comma or an equals sign that no backslash precedes.
+fn unescaped(value: &str) -> Option<char> {
+    let mut escaped = false;
+    value.chars().find(|letter| {
+        let plain = !escaped;
+        escaped = plain && *letter == '\\';
+        plain && *letter == '='
+    })
+}
+
+/// Types with fields of their own say less than the others.
+fn not_selectable(field: &str, of: &ResourceType) -> ApiError {
+    const FIELDS: [&str; 8] =
+        ["spec.nodeName", "spec.unschedulable", "spec.clusterIP", "status.phase", "status.replicas", "status.successful", "type", "reason"];
+    let own = of.behaviour.is_some_and(|behaviour| FIELDS.iter().any(|field| behaviour.select_field(&json!({}), field).is_some()));
+    if of.custom.is_some() || own {
+        return ApiError::bad_request(format!("field label not supported: {field}"));
+    }
+    ApiError::bad_request(format!("{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", quoted(field)))
+}
+
 fn is_selectable(field: &str, of: &ResourceType) -> bool {
     match (&of.custom, of.behaviour) {
         _ if field == "metadata.name" || field == "metadata.namespace" => of.namespaced || field == "metadata.name",
@@ -205,24 +139,6 @@ fn is_selectable(field: &str, of: &ResourceType) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn selects(selector: &str, labels: Value) -> bool {
-        LabelSelector::parse(selector).unwrap().matches(&Entry::unstored(&json!({"metadata": {"labels": labels}}), None).facts)
-    }
-
-    #[test]
-    fn label_selectors_of_every_operator() {
-        let labels = || json!({"app": "web", "n": "5"});
-        for selector in ["app=web", "app==web", "app in (db,web),n", "app notin (db)", "x!=y", "!x", "n>4,n<6", "", "app = web"] {
-            assert!(selects(selector, labels()), "{selector}");
-        }
-        for selector in ["app=db", "app!=web", "app notin (web)", "!app", "n>5", "x", "x in (y)"] {
-            assert!(!selects(selector, labels()), "{selector}");
-        }
-        assert!(selects("!x", Value::Null));
-        assert_eq!(LabelSelector::parse("a b").unwrap_err().code, 400);
-        assert_eq!(LabelSelector::parse("a within (b)").unwrap_err().code, 400);
-    }
 
     #[test]
     fn a_label_selector_object_reads_as_text() {

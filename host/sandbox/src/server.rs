@@ -6,9 +6,10 @@ use crate::definitions;
 use crate::discovery;
 use crate::faults::{FaultState, Faults};
 use crate::handlers::{self, body, reviews};
+use crate::negotiation;
 use crate::openapi;
 use crate::registry::Registry;
-use crate::request::{Call, Params, Target, User, agent};
+use crate::request::{Call, Params, Target, User, Verb, agent};
 use crate::response;
 use crate::status::ApiError;
 use crate::storage::{Key, Store};
@@ -182,13 +183,22 @@ impl ApiServer {
         let body = to_bytes(body, BODY).await.map_err(|_| ApiError::too_large())?;
         let path = parts.uri.path().to_owned();
         if let Some(answer) = self.fixed(&parts, &path) {
-            return Ok(answer);
+            return if parts.method == Method::GET || parts.method == Method::HEAD { Ok(answer) } else { Err(ApiError::no_method()) };
+        }
+        let watched = path.replacen("/watch/", "/", 1);
+        let is_old_watch = watched != path && (path.starts_with("/api/") || path.starts_with("/apis/")) && parts.method == Method::GET;
+        if is_old_watch && let Some(target) = Target::parse(&watched) {
+            return self.resource(&parts, body, target, true);
         }
         let Some(target) = Target::parse(&path) else { return Ok(not_found_page()) };
         if target.plural.is_empty() {
-            return Ok(discovery::version(self, &target.group, &target.version).unwrap_or_else(not_found_page));
+            let missing = || {
+                let known = self.registry().types().is_built_in(&target.group);
+                if known { response::refusal(&ApiError::no_resource()) } else { not_found_page() }
+            };
+            return Ok(discovery::version(self, &target.group, &target.version).unwrap_or_else(missing));
         }
-        self.resource(&parts, body, target)
+        self.resource(&parts, body, target, false)
     }
 
     /// Paths that are not of the resource API.
@@ -215,13 +225,13 @@ impl ApiServer {
         }
     }
 
-    fn resource(&self, parts: &Parts, body: Bytes, target: Target) -> Result<Response, ApiError> {
+    fn resource(&self, parts: &Parts, body: Bytes, target: Target, watches: bool) -> Result<Response, ApiError> {
         if parts.method == Method::POST && target.name.is_none() && target.version == "v1" && !reviews::of_group(&target.group).is_empty() {
             return self.review(parts, body, &target);
         }
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
-            return if types.is_built_in(&target.group) && types.serves(&target.group, &target.version) {
+            return if types.is_built_in(&target.group) {
                 Err(ApiError::no_resource())
             } else {
                 Ok(not_found_page())
@@ -229,6 +239,9 @@ impl ApiServer {
         };
         let call = Call::new(&parts.method, &parts.uri, &parts.headers, body, target, of.clone());
         let mut call = call.ok_or_else(ApiError::no_method)?;
+        if watches {
+            call.verb = Verb::Watch;
+        }
         if self.faults().read_only && !call.verb.is_read() {
             return Err(ApiError::unavailable("the server is read-only"));
         }
@@ -256,8 +269,17 @@ impl ApiServer {
         } else {
             body::yaml(&sent)?
         };
+        if let (Some(wanted), Some(found)) = (&target.namespace, review["metadata"]["namespace"].as_str())
+            && wanted != found
+        {
+            let words = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(ApiError::bad_request(words));
+        }
         let answer = reviews::answer(self, &target.group, &target.plural, review, &User::default());
-        let answer = answer.ok_or_else(ApiError::no_resource)??;
+        let mut answer = answer.ok_or_else(ApiError::no_resource)??;
+        let params = Params::parse(&parts.uri);
+        let agent = agent(&parts.headers);
+        writes::track_posted(self, &mut answer, params.get("fieldManager").unwrap_or(&agent), "");
         Ok(response::json(201, crate::represent::bytes(&answer)))
     }
 }
@@ -279,7 +301,11 @@ async fn handle(State(server): State<ApiServer>, request: Request) -> Response {
     }
     let seen =
         tracing::enabled!(tracing::Level::TRACE).then(|| (request.method().clone(), request.uri().clone(), agent(request.headers())));
-    let response = server.answer(request).await.unwrap_or_else(|error| response::refusal(&error));
+    let wants_yaml = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(negotiation::wants_yaml);
+    let mut response = server.answer(request).await.unwrap_or_else(|error| response::refusal(&error));
+    if wants_yaml {
+        response = response::in_yaml(response).await;
+    }
     if let Some((method, uri, agent)) = seen {
         tracing::trace!(cluster = server.name(), %method, %uri, agent, code = response.status().as_u16(), "request");
     }

@@ -23,6 +23,9 @@ impl ApiError {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "reason": self.reason, "code": self.code,
         });
+        if self.reason.is_empty() {
+            status.as_object_mut().expect("made above").remove("reason");
+        }
         if let Some(details) = &self.details {
             status["details"] = details.clone();
         }
@@ -77,8 +80,18 @@ impl ApiError {
 
     /// 406: none of the accepted media types can be made.
     pub fn not_acceptable() -> Self {
-        let message = "only the following media types are accepted: application/json, application/json;stream=watch";
+        let message = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
         Self::plain(406, "NotAcceptable", message)
+    }
+
+    /// 406 for a built-in object, before anybody looks for it.
+    pub fn no_representation(available: &[&str], streams: bool) -> Self {
+        let mut all: Vec<String> = available.iter().map(|media| (*media).to_owned()).collect();
+        if streams {
+            all.extend(["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"].map(str::to_owned));
+        }
+        let message = format!("406: Not Acceptable\n\nAvailable representations: {}", all.join(", "));
+        Self { details: Some(json!({})), ..Self::plain(406, "NotAcceptable", message) }
     }
 
     /// 409: there is such an object already.
@@ -105,7 +118,7 @@ impl ApiError {
 
     /// 504: the revision asked for is not written yet.
     pub fn too_new(wanted: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {wanted}, current: {current}");
+        let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
         let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
         Self { details: Some(json!({"causes": [cause], "retryAfterSeconds": 1})), ..Self::plain(504, "Timeout", message) }
     }
@@ -121,6 +134,11 @@ impl ApiError {
         Self::plain(415, "UnsupportedMediaType", message)
     }
 
+    /// 500 for an error that the real server has no reason for.
+    pub fn unexplained(message: impl Into<String>) -> Self {
+        Self::plain(500, "", message)
+    }
+
     /// 500.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::plain(500, "InternalError", format!("Internal error occurred: {}", message.into()))
@@ -134,14 +152,18 @@ impl ApiError {
     /// 422 for an object with wrong fields: `Kind.group "name" is invalid: …`.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let texts: Vec<String> = errors.iter().map(FieldError::to_string).collect();
+        let mut texts: Vec<String> = Vec::new();
+        for text in errors.iter().map(FieldError::to_string) {
+            // Said once, however often it was found.
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let listed = if texts.len() == 1 { texts[0].clone() } else { format!("[{}]", texts.join(", ")) };
         let causes: Vec<Value> =
             errors.iter().map(|error| json!({"reason": error.reason.as_str(), "message": error.body(), "field": error.field})).collect();
         let mut details = json!({"name": name, "group": group, "kind": kind, "causes": causes});
-        if group.is_empty() {
-            details.as_object_mut().expect("made above").remove("group");
-        }
+        details.as_object_mut().expect("made above").retain(|_, value| value != "");
         Self { code: 422, reason: "Invalid", message: format!("{qualified} \"{name}\" is invalid: {listed}"), details: Some(details) }
     }
 }

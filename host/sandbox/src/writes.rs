@@ -5,13 +5,15 @@
 use crate::admission::AdmissionRequest;
 use crate::definitions;
 use crate::fields::apply::{self, Writer};
+use crate::fields::golang;
+use crate::fields::schema::TypeSchema;
 use crate::kinds;
 use crate::metadata;
-use crate::registry::ResourceType;
+use crate::registry::{ResourceType, ScalePaths};
 use crate::represent;
 use crate::request::{User, Verb};
 use crate::server::ApiServer;
-use crate::status::{ApiError, FieldError};
+use crate::status::{ApiError, FieldError, FieldReason};
 use crate::storage::{Entry, Key, WriteError};
 use serde_json::Value;
 use std::sync::Arc;
@@ -151,7 +153,10 @@ impl<'a> Write<'a> {
         let mut errors = kinds::metadata::validate(object, names);
         match (self.of.behaviour, &self.of.schema) {
             (Some(behaviour), _) => errors.extend(behaviour.validate(object)),
-            (None, Some(schema)) => errors.extend(schema.validate(object)),
+            (None, Some(schema)) => {
+                errors.extend(schema.validate(object));
+                errors.extend(self.of.scale.iter().flat_map(|paths| scale_errors(paths, object, self.subresource == "status")));
+            }
             (None, None) => {}
         }
         if is_definition(self.of) {
@@ -164,6 +169,42 @@ impl<'a> Write<'a> {
         warnings.extend(self.of.behaviour.map(|behaviour| behaviour.warnings(object)).unwrap_or_default());
         warnings.extend(self.of.custom.as_ref().and_then(|custom| custom.deprecation.clone()));
     }
+}
+
+/// Replicas of a custom resource must be ones that `/scale` can show.
+fn scale_errors(paths: &ScalePaths, object: &Value, of_status: bool) -> Option<FieldError> {
+    let path = if of_status { &paths.status_replicas } else { &paths.spec_replicas };
+    let error = |value: String, detail: String| Some(FieldError { reason: FieldReason::Invalid, field: path.clone(), value, detail });
+    let mut place = object;
+    for key in path.split('.').filter(|key| !key.is_empty()) {
+        match place {
+            Value::Null => return None,
+            Value::Object(fields) => place = fields.get(key).unwrap_or(&Value::Null),
+            found => return error("0".into(), accessor(path, found, "map[string]interface{}")),
+        }
+    }
+    match (place, place.as_i64()) {
+        (Value::Null, _) => None,
+        (_, Some(replicas)) if replicas < 0 => error(replicas.to_string(), "should be a non-negative integer".into()),
+        (_, Some(_)) => None,
+        (found, None) => error("0".into(), accessor(path, found, "int64")),
+    }
+}
+
+fn accessor(path: &str, found: &Value, wanted: &str) -> String {
+    format!("{path} accessor error: {} is of the type {}, expected {wanted}", golang::plain(found), golang::type_of(found))
+}
+
+/// Records who wrote what is answered and not stored: reviews and tokens.
+pub fn track_posted(server: &ApiServer, object: &mut Value, manager: &str, subresource: &str) {
+    let text = |field: &str| object[field].as_str().unwrap_or("").to_owned();
+    let (api_version, kind, now) = (text("apiVersion"), text("kind"), server.now());
+    let Some(schema) = TypeSchema::built_in(&api_version, &kind) else { return };
+    let writer = Writer { manager, subresource, api_version: &api_version, now: &now, has_status: true };
+    let status = object["status"].take();
+    set_or_remove(object, "status", None);
+    apply::track(None, object, &writer, &schema);
+    object["status"] = status;
 }
 
 fn is_definition(of: &ResourceType) -> bool {
@@ -181,6 +222,7 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
             schema.prune(&mut object);
         }
     }
+    metadata::generate_name(&mut object);
     write.default(&mut object);
     metadata::prepare_create(&mut object, of, write.namespace, &now);
     // What the server puts into status is not the writer's.
@@ -190,6 +232,7 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
         set_or_remove(&mut object, "status", status);
     }
     accepts_content(server, write, &object)?;
+    has_account(server, write, &object)?;
     write.admit(server, Verb::Create, &mut object, None, warnings)?;
     if let Some(behaviour) = of.behaviour {
         behaviour.prepare_create(&mut object);
@@ -202,7 +245,13 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
     write.refuse(&name, write.validate(&object))?;
     let key = write.key(&name);
     let object = represent::stored(of, object);
-    let exists = || ApiError::already_exists(&of.group, &of.plural, &name);
+    let exists = || {
+        let mut error = ApiError::already_exists(&of.group, &of.plural, &name);
+        if server.store().get(&of.stored_as, &write.key(&name)).is_some_and(|entry| entry.facts.is_going) {
+            error.message = format!("object is being deleted: {}", error.message);
+        }
+        error
+    };
     if write.dry_run {
         return if server.store().get(&of.stored_as, &key).is_some() { Err(exists()) } else { Ok(Entry::unstored(&object, None)) };
     }
@@ -211,6 +260,20 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
         server.accept_definition(&name);
     }
     Ok(entry)
+}
+
+/// A pod needs its account. That of the namespace itself is made a moment after the namespace, so it is not asked for.
+fn has_account(server: &ApiServer, write: &Write<'_>, pod: &Value) -> Result<(), ApiError> {
+    let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or("");
+    let namespace = write.namespace.unwrap_or("");
+    if &*write.of.stored_as != "pods" || ["", "default"].contains(&account) {
+        return Ok(());
+    }
+    if server.store().get(&"serviceaccounts".into(), &Key::new(namespace, account)).is_some() {
+        return Ok(());
+    }
+    let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
+    Err(ApiError::forbidden("", "pods", pod["metadata"]["name"].as_str().unwrap_or(""), &why))
 }
 
 /// A namespaced object needs a namespace that is there to stay.
@@ -248,7 +311,9 @@ pub fn update(
     let now = server.now();
     write.track(Some(&before), &mut new, &now);
     write.admit(server, Verb::Update, &mut new, Some(&before), warnings)?;
-    if let Some(behaviour) = of.behaviour {
+    if let Some(behaviour) = of.behaviour
+        && write.subresource != "finalize"
+    {
         behaviour.prepare_update(&mut new, &before);
     }
     if write.subresource != "status" {
@@ -287,7 +352,13 @@ fn check_identity(write: &Write<'_>, new: &Value, old: &Entry) -> Result<(), Api
     let text = |field: &str| new["metadata"][field].as_str().unwrap_or("");
     let (uid, revision) = (text("uid"), text("resourceVersion"));
     if !uid.is_empty() && *uid != *old.facts.uid {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.facts.uid);
+        let place = if of.custom.is_some() { format!("{}/{}", of.group, of.plural) } else { of.plural.clone() };
+        let namespace = if of.namespaced { format!("/{}", old.facts.key.namespace) } else { String::new() };
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{place}{namespace}/{name}, ResourceVersion: 0, AdditionalErrorMsg: \
+             Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            old.facts.uid
+        );
         return Err(ApiError::conflict(&of.group, &of.plural, name, &why));
     }
     if !revision.is_empty() && revision != "0" && revision != old.revision.to_string() {
@@ -313,6 +384,11 @@ fn merged_by_subresource(write: &Write<'_>, mut new: Value, old: &Value) -> Valu
         write.default(&mut merged);
         return merged;
     }
+    if write.subresource == "finalize" {
+        write.default(&mut new);
+        set_or_remove(&mut new, "status", old.get("status").cloned());
+        return new;
+    }
     write.default(&mut new);
     if write.of.has_status && write.subresource.is_empty() {
         set_or_remove(&mut new, "status", old.get("status").cloned());
@@ -337,5 +413,20 @@ fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError
     if is_definition(write.of) {
         errors.extend(definitions::validate_update(new, old));
     }
-    errors
+    if write.of.custom.is_some() && write.subresource == "status" {
+        // Status is looked at by itself.
+        for error in &mut errors {
+            if let Some(detail) = error.detail.strip_prefix("status.") {
+                error.detail = detail.to_owned();
+            }
+        }
+    }
+    // Metadata is looked at twice: for every type, and by each type for itself.
+    let again = |error: &&FieldError| {
+        let fields = ["metadata.labels", "metadata.annotations", "metadata.ownerReferences"];
+        fields.iter().any(|field| error.field.starts_with(field)) || error.field == "metadata.finalizers"
+    };
+    let mut repeated: Vec<FieldError> = errors.iter().filter(again).cloned().collect();
+    repeated.extend(errors);
+    repeated
 }

@@ -102,7 +102,7 @@ impl Bench {
         for member in members {
             self.namespace(member, "floor").await;
         }
-        let seen: Vec<Seen> = members.iter().map(|member| Seen::follow(self.api(member, "floor"))).collect();
+        let seen = self.follow_members("floor").await;
         let started = Instant::now();
         let creates = self.names().into_iter().flat_map(|name| members.iter().map(move |member| (member, name.clone())));
         stream::iter(creates)
@@ -143,8 +143,16 @@ impl Bench {
         self.clusters.control.user().create(&resource, &policy.into()).await.expect("the policy is new");
         // A first one brings the namespace to the members.
         self.create("first").await;
-        let seen = Seen::follow(self.api(&self.clusters.control, "bench"));
+        let seen = Seen::follow(self.api(&self.clusters.control, "bench")).await;
         seen.until(|seen| seen.ready(REPLICAS * MEMBERS as i64) == 1).await;
+    }
+
+    async fn follow_members(&self, namespace: &str) -> Vec<Seen> {
+        let mut members = Vec::new();
+        for member in &self.clusters.members {
+            members.push(Seen::follow(self.api(member, namespace)).await);
+        }
+        members
     }
 
     async fn create(&self, name: &str) {
@@ -153,8 +161,8 @@ impl Bench {
     }
 
     async fn propagate(&self, controllers: &Program, floor: Duration) {
-        let control = Seen::follow(self.api(&self.clusters.control, "bench"));
-        let members: Vec<Seen> = self.clusters.members.iter().map(|member| Seen::follow(self.api(member, "bench"))).collect();
+        let control = Seen::follow(self.api(&self.clusters.control, "bench")).await;
+        let members = self.follow_members("bench").await;
         let here = control.settled().await;
         let (writes, cost) = (self.writes(), Cost::of(&self.clusters.control, controllers));
         let started = Instant::now();
@@ -179,7 +187,7 @@ impl Bench {
     async fn restart(&self, run: &str, controllers: &mut Program) {
         let before = self.writes();
         let replicas = if run == "first" { 3 } else { 4 };
-        let member = Seen::follow(self.api(&self.clusters.members[1], "bench"));
+        let member = Seen::follow(self.api(&self.clusters.members[1], "bench")).await;
         member.settled().await;
         let started = Instant::now();
         controllers.start_again();
@@ -191,7 +199,7 @@ impl Bench {
             "  {run} restart: an edit reaches the member {} ms after the process was started (bar 1000)",
             started.elapsed().as_millis()
         );
-        Seen::follow(self.api(&self.clusters.control, "bench")).settled().await;
+        Seen::follow(self.api(&self.clusters.control, "bench")).await.settled().await;
         let new = self.since(&before);
         println!("    writes, one edit included: {} on the control plane, {} in members", sum(&new, true), sum(&new, false));
     }
@@ -202,7 +210,7 @@ impl Bench {
         let api = self.api(&self.clusters.control, "bench");
         api.delete_collection(&DeleteParams::background(), &Default::default()).await.expect("the server answers");
         for member in &self.clusters.members {
-            Seen::follow(self.api(member, "bench")).until(|seen| seen.known() == 0).await;
+            Seen::follow(self.api(member, "bench")).await.until(|seen| seen.known() == 0).await;
         }
         println!("  all deleted by one deletecollection: gone from both members after {:.1} s", started.elapsed().as_secs_f64());
         println!("  {}", Cost::of(&self.clusters.control, controllers).since(&cost));
@@ -247,8 +255,8 @@ fn sum(writes: &BTreeMap<String, u64>, is_control: bool) -> u64 {
 
 /// One Deployment while nothing else goes on: until it is in the members, and until it is ready on the template.
 async fn alone(bench: &Bench) {
-    let control = Seen::follow(bench.api(&bench.clusters.control, "bench"));
-    let member = Seen::follow(bench.api(&bench.clusters.members[0], "bench"));
+    let control = Seen::follow(bench.api(&bench.clusters.control, "bench")).await;
+    let member = Seen::follow(bench.api(&bench.clusters.members[0], "bench")).await;
     let (mut arrived, mut ready) = (Vec::new(), Vec::new());
     for number in 0..ALONE {
         control.settled().await;

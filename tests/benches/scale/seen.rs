@@ -24,27 +24,30 @@ struct State {
 
 /// What a watch has shown.
 #[derive(Debug, Clone, Default)]
-pub struct Known(HashMap<String, State>);
+pub struct Known {
+    deployments: HashMap<String, State>,
+    is_listed: bool,
+}
 
 impl Known {
     /// How many there are.
     pub fn known(&self) -> usize {
-        self.0.len()
+        self.deployments.len()
     }
 
     /// How many have this many ready replicas.
     pub fn ready(&self, replicas: i64) -> usize {
-        self.0.values().filter(|state| state.ready == replicas).count()
+        self.deployments.values().filter(|state| state.ready == replicas).count()
     }
 
     /// Whether this one has this many ready replicas.
     pub fn is_ready(&self, name: &str, replicas: i64) -> bool {
-        self.0.get(name).is_some_and(|state| state.ready == replicas)
+        self.deployments.get(name).is_some_and(|state| state.ready == replicas)
     }
 
     /// The replicas that this one wants, if it is there.
     pub fn replicas(&self, name: &str) -> Option<i64> {
-        self.0.get(name).map(|state| state.replicas)
+        self.deployments.get(name).map(|state| state.replicas)
     }
 }
 
@@ -61,8 +64,8 @@ impl Drop for Seen {
 }
 
 impl Seen {
-    /// Begins to watch.
-    pub fn follow(api: Api<Deployment>) -> Self {
+    /// Begins to watch; returns when all that there is has been seen.
+    pub async fn follow(api: Api<Deployment>) -> Self {
         let (sender, known) = watch::channel(Known::default());
         let task = tokio::spawn(async move {
             let mut events = pin!(watcher(api, watcher::Config::default()));
@@ -72,7 +75,9 @@ impl Seen {
                 }
             }
         });
-        Self { known, task }
+        let seen = Self { known, task };
+        seen.until(|known| known.is_listed).await;
+        seen
     }
 
     /// Waits until what is seen is as wanted.
@@ -101,9 +106,10 @@ fn take(known: &mut Known, event: watcher::Event<Deployment>) {
             let name = deployment.metadata.name.unwrap_or_default();
             let replicas = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
             let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0);
-            known.0.insert(name, State { replicas: replicas.into(), ready: ready.into() });
+            known.deployments.insert(name, State { replicas: replicas.into(), ready: ready.into() });
         }
-        watcher::Event::Delete(deployment) => drop(known.0.remove(&deployment.metadata.name.unwrap_or_default())),
-        watcher::Event::Init | watcher::Event::InitDone => {}
+        watcher::Event::Delete(deployment) => drop(known.deployments.remove(&deployment.metadata.name.unwrap_or_default())),
+        watcher::Event::Init => {}
+        watcher::Event::InitDone => known.is_listed = true,
     }
 }

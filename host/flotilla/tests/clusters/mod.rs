@@ -177,7 +177,7 @@ impl Clusters {
 }
 
 /// What differs from how users run the controllers: suites run side by side.
-pub const CONTROLLERS: &[&str] = &[];
+pub const CONTROLLERS: &[&str] = &["--health-address=0"];
 
 /// Runs a command to its end.
 pub async fn ran(command: &mut Command) -> Ran {

@@ -2,6 +2,7 @@
 
 use crate::clusters::{CONTROL, Clusters, Ran, needs_real_servers, root};
 use crate::pods::{Pods, helm, refused};
+use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
@@ -102,6 +103,28 @@ spec:
     - overriders: {imageOverrider: [{component: Registry, operator: add, value: registry.example.org}]}
 ";
 
+/// The webhook takes a plugin and refuses another; the controllers load it and say so.
+async fn load_plugin(clusters: &Clusters) {
+    let broken = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: broken, namespace: flotilla-system, labels: {plugin.flotilla.io/enabled: 'true'}}
+binaryData: {plugin.wasm: AA==}
+";
+    let file = clusters.folder().join("plugin.yaml");
+    let apply = ["apply", "--server-side", "-f", &file.display().to_string()];
+    std::fs::write(&file, broken).expect("written");
+    clusters.kubectl(CONTROL, &apply).await.fails(1, "admission webhook \"plugins.flotilla.io\" denied the request");
+    let manifest = clusters.flotilla(&["plugin", "manifest", "deploy/samples/webshop-plugin/webshop.wasm"]).await.done();
+    std::fs::write(&file, manifest).expect("written");
+    clusters.kubectl(CONTROL, &apply).await.done();
+    let status = "/metadata/annotations/plugin.flotilla.io~1status";
+    let is_loaded = |plugin: Option<&Value>| {
+        plugin.and_then(|plugin| plugin.pointer(status)?.as_str()).is_some_and(|status| status.starts_with("Loaded"))
+    };
+    clusters.until(CONTROL, &["-n", "flotilla-system", "configmap", "webshop-1.0.0"], is_loaded).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_charts_account_may_do_what_the_controllers_do() {
     if !needs_real_servers("the_charts_account_may_do_what_the_controllers_do") {
@@ -129,6 +152,7 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
         clusters.kubectl(context, &["apply", "-f", definition]).await.done();
         clusters.kubectl(context, &["wait", "--for=condition=Established", "-f", definition]).await.done();
     }
+    load_plugin(&clusters).await;
     clusters.kubectl(CONTROL, &["create", "namespace", "shop"]).await.done();
     clusters.apply(CONTROL, PROPAGATED).await;
     let image = "/spec/template/spec/containers/0/image";

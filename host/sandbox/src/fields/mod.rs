@@ -1,6 +1,7 @@
 //! What happens to the fields of an object: schemas, patches, server-side apply. Pure functions over JSON; knows no storage.
 
 pub mod apply;
+pub(crate) mod go_json;
 pub(crate) mod golang;
 pub mod patch;
 pub mod schema;

@@ -2,9 +2,11 @@
 
 use super::{body, found, key, shown};
 use crate::fields::apply::{self, Writer};
+use crate::fields::golang::quoted;
 use crate::fields::patch as patches;
+use crate::options;
 use crate::represent;
-use crate::request::Call;
+use crate::request::{Call, Verb};
 use crate::server::ApiServer;
 use crate::status::{ApiError, FieldError, FieldReason};
 use crate::storage::Entry;
@@ -29,6 +31,18 @@ const CREATED_BY_UPDATE: [&str; 9] = [
     "priorityclasses.scheduling.k8s.io",
 ];
 
+/// Built-in types whose `update` must say which revision it is of.
+const NAMES_REVISION: [&str; 8] = [
+    "leases.coordination.k8s.io",
+    "customresourcedefinitions.apiextensions.k8s.io",
+    "apiservices.apiregistration.k8s.io",
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+    "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    "csinodes.storage.k8s.io",
+    "volumeattachments.storage.k8s.io",
+    "runtimeclasses.node.k8s.io",
+];
+
 fn write<'a>(call: &'a Call, ownership: Ownership) -> Write<'a> {
     Write {
         of: call.of.kept(),
@@ -51,6 +65,7 @@ fn kept(call: &Call, object: Value) -> Value {
 
 /// Makes an object.
 pub fn create(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    options::of_write(call)?;
     let object = body::object(call)?;
     check_namespace(call, &object)?;
     created(server, call, object, Ownership::Track)
@@ -58,7 +73,7 @@ pub fn create(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError>
 
 fn created(server: &ApiServer, call: &mut Call, object: Value, ownership: Ownership) -> Result<Response, ApiError> {
     if object["metadata"].get("resourceVersion").is_some_and(|revision| !revision.is_null() && revision != "") {
-        return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        return Err(ApiError::unexplained("resourceVersion should not be set on objects to be created"));
     }
     let object = kept(call, object);
     let mut warnings = Vec::new();
@@ -73,6 +88,14 @@ fn check_namespace(call: &Call, object: &Value) -> Result<(), ApiError> {
         return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
     }
     Ok(())
+}
+
+fn is_named(call: &Call, object: &Value) -> Result<(), ApiError> {
+    if object["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty()) {
+        return Ok(());
+    }
+    let words = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", call.name());
+    Err(ApiError::bad_request(words))
 }
 
 fn check_name(call: &Call, object: &mut Value) -> Result<(), ApiError> {
@@ -93,23 +116,30 @@ fn check_name(call: &Call, object: &mut Value) -> Result<(), ApiError> {
 
 /// Replaces an object.
 pub fn update(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
+    options::of_write(call)?;
     let mut object = body::object(call)?;
     check_namespace(call, &object)?;
+    is_named(call, &object)?;
     check_name(call, &mut object)?;
     let of = call.of.clone();
     if server.store().get(&of.stored_as, &key(call)).is_none() && CREATED_BY_UPDATE.contains(&&*of.stored_as) {
         return created(server, call, object, Ownership::Track);
     }
     let revision = object["metadata"]["resourceVersion"].as_str().unwrap_or("");
-    if revision.is_empty() && of.custom.is_some() {
+    if !revision.is_empty() && revision.parse::<u64>().is_err() {
+        found(server, call)?;
+        return Err(ApiError::unexplained(format!("strconv.ParseUint: parsing {revision:?}: invalid syntax")));
+    }
+    if (revision.is_empty() || revision == "0") && (of.custom.is_some() || NAMES_REVISION.contains(&&*of.stored_as)) {
         found(server, call)?;
         let error = FieldError {
             reason: FieldReason::Invalid,
             field: "metadata.resourceVersion".into(),
-            value: "0x0".into(),
+            value: "0".into(),
             detail: "must be specified for an update".into(),
         };
-        return Err(ApiError::invalid(&of.group, &of.kind, call.name(), &[error]));
+        // It names the resource where all others name the kind.
+        return Err(ApiError::invalid(&of.group, &of.plural, call.name(), &[error]));
     }
     changed(server, call, Ownership::Track, |_, _| Ok(object.clone()))
 }
@@ -128,6 +158,9 @@ fn changed(
         call.warnings.truncate(warned);
         let old = found(server, call)?;
         let new = change(call, &represent::served(&of, &old))?;
+        if call.verb == Verb::Patch {
+            has_same_uid(call, &new, &old)?;
+        }
         let new = kept(call, new);
         let mut warnings = Vec::new();
         let updated = writes::update(server, &write(call, ownership), &old, new, &mut warnings);
@@ -140,13 +173,37 @@ fn changed(
     Err(ApiError::modified(&of.group, &of.plural, call.name()))
 }
 
+/// A patch may not change the uid; the real server finds that twice.
+fn has_same_uid(call: &Call, new: &Value, old: &Entry) -> Result<(), ApiError> {
+    let uid = new["metadata"]["uid"].as_str().unwrap_or("");
+    if uid.is_empty() || *uid == *old.facts.uid {
+        return Ok(());
+    }
+    let error = FieldError {
+        reason: FieldReason::Invalid,
+        field: "metadata.uid".into(),
+        value: quoted(uid),
+        detail: "field is immutable".into(),
+    };
+    Err(ApiError::invalid(&call.of.group, &call.of.kind, call.name(), &[error.clone(), error]))
+}
+
 /// Changes an object by one of the four kinds of patch.
 pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let of = call.of.clone();
+    let kinds = ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+    let is_strategic = call.content_type == "application/strategic-merge-patch+json";
+    if !kinds.contains(&call.content_type.as_str()) && !(is_strategic && of.custom.is_none()) {
+        return Err(if of.custom.is_some() { patches::unsupported_media_type() } else { patches::unknown_media_type() });
+    }
+    options::of_write(call)?;
+    if call.content_type != kinds[0] {
+        found(server, call)?;
+    }
     match call.content_type.as_str() {
         "application/apply-patch+yaml" => applied(server, call),
         "application/json-patch+json" => {
-            let patch = body::json(&call.body)?;
+            let patch = patches::read(&call.body)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
                 patches::json(&mut new, &patch)?;
@@ -154,15 +211,15 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
             })
         }
         "application/merge-patch+json" => {
-            let patch = body::json(&call.body)?;
+            let patch = patches::read(&call.body)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
-                patches::merge(&mut new, &patch);
+                patches::merge(&mut new, &patch)?;
                 finished(call, new, None)
             })
         }
         "application/strategic-merge-patch+json" => {
-            let patch = body::json(&call.body)?;
+            let patch = patches::read(&call.body)?;
             let schema = of.schema.as_ref().ok_or_else(patches::unsupported_media_type)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
@@ -182,12 +239,22 @@ fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Va
         let shown = shown.map_or_else(|| patches::shown_result(&result), patches::shown_patch);
         patches::undecodable(&shown, problem)
     };
-    new = body::shaped(new).map_err(|problem| refuse(&problem))?;
+    new = body::shaped(new, &of.kind).map_err(|problem| refuse(&problem))?;
+    body::check_kind(&of, &mut new).map_err(|error| match error.message.split_once(": ") {
+        Some((_, problem)) if of.custom.is_none() => refuse(problem),
+        _ => error,
+    })?;
+    let forgets = new["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty);
     new["apiVersion"] = of.api_version().into();
     new["kind"] = of.kind.as_str().into();
     check_name(call, &mut new)?;
+    check_namespace(call, &new)?;
     let unknown = body::decoded(&of, &mut new, refuse)?;
     body::complain(call, &unknown, refuse)?;
+    if forgets {
+        // An empty list says something here: nobody owns anything any more.
+        new["metadata"]["managedFields"] = Value::Array(Vec::new());
+    }
     Ok(new)
 }
 
@@ -195,14 +262,7 @@ fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Va
 fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let of = call.of.clone();
     let Some(schema) = of.schema.clone() else { return Err(ApiError::no_method()) };
-    if call.params.get("fieldManager").is_none() {
-        let detail = "is required for apply patch".to_owned();
-        let error = FieldError { reason: FieldReason::Required, field: "fieldManager".into(), value: String::new(), detail };
-        return Err(ApiError::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
-    }
-    let mut wanted = body::shaped(body::yaml(&call.body)?).map_err(ApiError::bad_request)?;
-    check_name(call, &mut wanted)?;
-    check_namespace(call, &wanted)?;
+    let wanted = configuration(call)?;
     let (now, api_version) = (server.now(), of.api_version());
     let force = call.params.flag("force");
     let merge = |call: &Call, live: Option<&Value>| {
@@ -219,10 +279,49 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
         if !call.subresource().is_empty() {
             return Err(ApiError::not_found(&of.group, &of.plural, call.name()));
         }
-        let object = merge(call, None)?;
+        let mut object = merge(call, None)?;
+        is_named(call, &object)?;
+        if let Some(uid) = object["metadata"]["uid"].as_str() {
+            let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(ApiError::conflict(&of.group, &of.plural, call.name(), &why));
+        }
+        check_namespace(call, &object)?;
+        check_name(call, &mut object)?;
+        object["metadata"].as_object_mut().expect("it is named").remove("resourceVersion");
         return created(server, call, object, Ownership::Decided);
     }
-    changed(server, call, Ownership::Decided, |call, live| merge(call, Some(live)))
+    changed(server, call, Ownership::Decided, |call, live| {
+        let mut new = merge(call, Some(live))?;
+        check_name(call, &mut new)?;
+        check_namespace(call, &new)?;
+        Ok(new)
+    })
+}
+
+/// What is applied, known to be of the right type.
+fn configuration(call: &Call) -> Result<Value, ApiError> {
+    let wanted = body::yaml(&call.body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", error.message)))?;
+    let wanted = match wanted {
+        Value::Null => Value::Object(serde_json::Map::new()),
+        Value::Object(_) => wanted,
+        found => {
+            let found = patches::json_type(&found);
+            let problem = format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}");
+            return Err(ApiError::bad_request(format!("error decoding YAML: error unmarshaling JSON: while decoding JSON: {problem}")));
+        }
+    };
+    let text = |field: &str| wanted[field].as_str().unwrap_or("");
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let is_known = if call.of.custom.is_some() {
+        !api_version.is_empty() && !kind.is_empty()
+    } else {
+        api_version == call.of.api_version() && kind == call.of.kind
+    };
+    if !is_known {
+        let slash = if api_version.contains('/') { "" } else { "/" };
+        return Err(ApiError::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")));
+    }
+    Ok(wanted)
 }
 
 /// Writes one object for a subresource that changes its parent (scale, binding): the change sees the stored object.

@@ -5,6 +5,7 @@ use super::{body, key};
 use crate::definitions;
 use crate::metadata;
 use crate::negotiation;
+use crate::options;
 use crate::registry::ResourceType;
 use crate::represent;
 use crate::request::{Call, User};
@@ -55,20 +56,22 @@ pub struct DeleteOptions {
 
 impl DeleteOptions {
     fn of(call: &Call) -> Result<Self, ApiError> {
+        options::numbers(call)?;
         let sent = if call.body.is_empty() { Value::Null } else { body::value(call)? };
+        if sent["kind"].as_str().is_some_and(|kind| kind != "DeleteOptions") {
+            let words = format!("no kind {} is registered for version {} in scheme {:?}", sent["kind"], sent["apiVersion"], body::SCHEME);
+            return Err(ApiError::bad_request(words));
+        }
+        options::of_delete(call, &sent)?;
         let params = &call.params;
         let text = |pointer: &str| sent.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let named = text("/propagationPolicy").or(params.get("propagationPolicy").map(str::to_owned));
-        let orphans = sent["orphanDependents"].as_bool();
+        let orphans = sent["orphanDependents"].as_bool().or(params.get("orphanDependents").map(|_| params.flag("orphanDependents")));
         let propagation = match (named.as_deref(), orphans) {
-            (None, None) => None,
             (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
             (Some("Foreground"), _) => Some(Propagation::Foreground),
             (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
-            (Some(other), _) => {
-                let words = "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
-                return Err(ApiError::bad_request(format!("propagationPolicy: Unsupported value: {other:?}: {words}")));
-            }
+            _ => None,
         };
         Ok(Self {
             grace: sent["gracePeriodSeconds"].as_i64().or(params.get("gracePeriodSeconds").and_then(|grace| grace.parse().ok())),
@@ -79,7 +82,8 @@ impl DeleteOptions {
         })
     }
 
-    fn check(&self, of: &ResourceType, object: &Entry) -> Result<(), ApiError> {
+    /// Whether the object is the one that is meant.
+    pub fn check(&self, of: &ResourceType, object: &Entry) -> Result<(), ApiError> {
         let name = &object.facts.key.name;
         let differs = |wanted: &Option<String>, is: &str| {
             wanted.as_ref().filter(|wanted| *wanted != is).map(|wanted| (wanted.clone(), is.to_owned()))
@@ -146,7 +150,10 @@ pub fn collection(server: &ApiServer, call: &mut Call) -> Result<Response, ApiEr
         call.warnings.extend(warnings);
     }
     let removed: Vec<&Entry> = removed.iter().map(AsRef::as_ref).collect();
-    let metadata = json!({"resourceVersion": server.store().revision().to_string()});
+    let mut metadata = json!({"resourceVersion": server.store().revision().to_string()});
+    if of.custom.is_some() {
+        metadata["continue"] = "".into();
+    }
     Ok(response::json(200, represent::list(&of, &removed, form, metadata, server.unix_now())))
 }
 
@@ -170,11 +177,13 @@ pub fn delete(
         let before = old.value();
         let marked = marked(server, of, &before, options);
         if options.dry_run {
-            return Ok(Deleted::Marked(Entry::unstored(&marked, Some(old.revision))));
+            let is_gone = metadata::is_ready_to_go(&marked);
+            return Ok(if is_gone { Deleted::Gone(old) } else { Deleted::Marked(Entry::unstored(&marked, Some(old.revision))) });
         }
         let stored = if metadata::is_ready_to_go(&marked) {
             // The last state is the one before the mark, as watchers of the real server see it.
-            server.store().delete(&of.stored_as, key, old.revision, None).map(Deleted::Gone)
+            let shortened = !before["metadata"]["deletionTimestamp"].is_null();
+            server.store().delete(&of.stored_as, key, old.revision, shortened.then_some(&marked)).map(Deleted::Gone)
         } else if metadata::is_same(&marked, &before) {
             Ok(Deleted::Marked(old))
         } else {
@@ -209,10 +218,12 @@ fn marked(server: &ApiServer, of: &ResourceType, old: &Value, options: &DeleteOp
     let running = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
     if first || running.is_some_and(|running| grace < running) {
         object["metadata"]["deletionTimestamp"] = server.time_after(grace).into();
-        if &*of.stored_as != "namespaces" {
+        if !["namespaces", definitions::STORED_AS].contains(&&*of.stored_as) {
             object["metadata"]["deletionGracePeriodSeconds"] = grace.into();
         }
-        metadata::raise_generation(&mut object);
+        if first && &*of.stored_as != definitions::STORED_AS {
+            metadata::raise_generation(&mut object);
+        }
     }
     set_dependents(&mut object, options.propagation);
     match &*of.stored_as {

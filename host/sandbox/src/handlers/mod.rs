@@ -23,7 +23,9 @@ use std::sync::Arc;
 pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let of = call.of.clone();
     if call.verb != Verb::List && call.verb != Verb::Watch && of.namespaced != call.target.namespace.is_some() {
-        return Err(ApiError::no_method());
+        // Without a name the path is that of the collection, which can be read.
+        let is_known = call.target.name.is_none() && of.namespaced;
+        return Err(if is_known { ApiError::no_method() } else { ApiError::no_resource() });
     }
     let subresource = call.subresource().to_owned();
     match (subresource.as_str(), call.verb) {
@@ -43,6 +45,7 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
         ("", _) => Err(ApiError::no_method()),
         (sub, verb) if of.group.is_empty() => pods::dispatch(server, call, sub, verb),
         ("status", _) if of.has_status => Err(ApiError::no_method()),
+        _ if of.custom.is_some() => Err(ApiError::not_found(&of.group, &of.plural, call.name())),
         _ => Err(ApiError::no_resource()),
     }
 }

@@ -5,7 +5,8 @@ use crate::lifecycle::namespaces;
 use crate::request::{Call, Verb};
 use crate::response;
 use crate::server::ApiServer;
-use crate::status::ApiError;
+use crate::status::{ApiError, FieldError, FieldReason};
+use crate::storage::Key;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,10 +37,28 @@ fn created() -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 }
 
+/// What is posted names the pod of the path.
+fn named(call: &Call, sent: &Value, kind: &str) -> Result<(), ApiError> {
+    let name = sent["metadata"]["name"].as_str().unwrap_or("");
+    if name.is_empty() || name == call.name() {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!("name in URL does not match name in {kind} object")))
+}
+
 /// Puts a pod on a node.
 fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let binding = body::value(call)?;
+    named(call, &binding, "Binding")?;
     let node = binding["target"]["name"].as_str().unwrap_or("").to_owned();
+    let kind = binding["target"]["kind"].as_str().unwrap_or("");
+    if !["", "Node"].contains(&kind) {
+        let words = format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\"");
+        return Err(ApiError::unexplained(words));
+    }
+    if node.is_empty() {
+        return Err(ApiError::unexplained("target.name: Required value"));
+    }
     let name = call.name().to_owned();
     let now = server.now();
     change::through(server, call, |pod| {
@@ -76,10 +95,14 @@ fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
 /// Deletes a pod. Budgets are not asked: nothing here counts what they allow.
 fn evict(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let eviction = body::value(call)?;
+    named(call, &eviction, "Eviction")?;
     found(server, call)?;
+    let wanted = |field: &str| eviction["deleteOptions"]["preconditions"][field].as_str().map(str::to_owned);
     let options = delete::DeleteOptions {
         grace: eviction["deleteOptions"]["gracePeriodSeconds"].as_i64(),
         dry_run: call.params.dry_run(),
+        uid: wanted("uid"),
+        resource_version: wanted("resourceVersion"),
         ..delete::DeleteOptions::default()
     };
     let (of, mut warnings) = (call.of.clone(), Vec::new());
@@ -108,14 +131,42 @@ fn log(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     Ok(response::text(200, format!("simulated container {container} of pod {name}: it runs no process and writes no log\n")))
 }
 
+/// What a token may be asked for.
+fn check_token(server: &ApiServer, call: &Call, request: &Value, seconds: i64) -> Result<(), ApiError> {
+    const SHORTEST: i64 = 600;
+    let invalid = |name: &str, field: &str, value: String, detail: &str| {
+        let error = FieldError { reason: FieldReason::Invalid, field: field.into(), value, detail: detail.into() };
+        Err(ApiError::invalid("authentication.k8s.io", "TokenRequest", name, &[error]))
+    };
+    let name = request["metadata"]["name"].as_str().unwrap_or("");
+    if !name.is_empty() && name != call.name() {
+        let detail = "must match the service account name if specified";
+        return invalid(call.name(), "metadata.name", format!("{name:?}"), detail);
+    }
+    if seconds < SHORTEST {
+        let detail = "may not specify a duration less than 10 minutes";
+        return invalid("", "spec.expirationSeconds", seconds.to_string(), detail);
+    }
+    let bound = &request["spec"]["boundObjectRef"];
+    let plural = match bound["kind"].as_str() {
+        Some("Pod") => "pods",
+        Some("Secret") => "secrets",
+        _ => return Ok(()),
+    };
+    let (namespace, name) = (call.target.namespace.as_deref().unwrap_or(""), bound["name"].as_str().unwrap_or(""));
+    let is_there = server.store().get(&plural.into(), &Key::new(namespace, name)).is_some();
+    if is_there { Ok(()) } else { Err(ApiError::not_found("", plural, name)) }
+}
+
 /// A token that nothing checks but that reads like one.
 fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let account = found(server, call)?;
-    let mut request = body::shaped(body::value(call)?).map_err(ApiError::bad_request)?;
+    let mut request = body::shaped(body::value(call)?, "TokenRequest").map_err(ApiError::bad_request)?;
     if !request["spec"].is_object() {
         request["spec"] = json!({});
     }
     let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
+    check_token(server, call, &request, seconds)?;
     let namespace = call.target.namespace.as_deref().unwrap_or("");
     let (issuer, now) = ("https://kubernetes.default.svc.cluster.local", server.unix_now());
     let audiences = match &request["spec"]["audiences"] {
@@ -133,6 +184,10 @@ fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
         json!({"name": call.name(), "namespace": namespace, "uid": &*account.facts.uid, "creationTimestamp": server.now()});
     request["spec"]["audiences"] = audiences;
     request["spec"]["expirationSeconds"] = seconds.into();
+    if request["spec"].get("boundObjectRef").is_none() {
+        request["spec"]["boundObjectRef"] = Value::Null;
+    }
+    crate::writes::track_posted(server, &mut request, call.manager(), "token");
     request["status"] = json!({"token": token, "expirationTimestamp": server.time_after(seconds)});
     Ok(response::json(201, crate::represent::bytes(&request)))
 }

@@ -2,6 +2,8 @@
 
 use super::{body, change, found};
 use crate::fields::patch;
+use crate::fields::schema::TypeSchema;
+use crate::options;
 use crate::registry::ScalePaths;
 use crate::represent;
 use crate::request::{Call, Verb};
@@ -19,16 +21,37 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
     match call.verb {
         Verb::Get => Ok(response::value(&scale_of(call, &paths, &found(server, call)?.value()))),
         Verb::Update => {
-            let scale = body::value(call)?;
+            options::of_write(call)?;
+            let scale = body::typed(call, "Scale")?;
+            let kind = scale["kind"].as_str().unwrap_or("Scale");
+            if kind != "Scale" {
+                let version = scale["apiVersion"].as_str().and_then(|version| version.rsplit('/').next()).unwrap_or("");
+                let words = format!("converting ({version}.{kind}) to (autoscaling.Scale): unknown conversion");
+                return Err(ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a Scale: {words}")));
+            }
+            let name = scale["metadata"]["name"].as_str().unwrap_or("");
+            if !name.is_empty() && name != call.name() {
+                let words = format!("the name of the object ({name}) does not match the name on the URL ({})", call.name());
+                return Err(ApiError::bad_request(words));
+            }
             set(server, call, &paths, |_| Ok(scale.clone()))
         }
         Verb::Patch => {
+            if !call.content_type.contains("-patch+") {
+                let is_custom = of.custom.is_some();
+                return Err(if is_custom { patch::unsupported_media_type() } else { patch::unknown_media_type() });
+            }
+            options::of_write(call)?;
+            found(server, call)?;
+            if of.custom.is_some() && call.content_type.contains("strategic") {
+                return Err(patch::unsupported_media_type());
+            }
             let wanted = body::yaml(&call.body)?;
             let kind = call.content_type.clone();
             set(server, call, &paths, |mut scale| {
                 match kind.as_str() {
                     "application/json-patch+json" => patch::json(&mut scale, &wanted)?,
-                    _ => patch::merge(&mut scale, &wanted),
+                    _ => patch::merge(&mut scale, &wanted)?,
                 }
                 Ok(scale)
             })
@@ -85,9 +108,19 @@ fn set(
 ) -> Result<Response, ApiError> {
     let of = call.of.clone();
     let before = scale_of(call, paths, &represent::served(&of, &*found(server, call)?));
-    let scale = wanted(before)?;
+    let mut scale = wanted(before)?;
+    if let Some(schema) = TypeSchema::built_in("autoscaling/v1", "Scale") {
+        let shown = scale.to_string();
+        let refuse = |problem: &str| patch::undecodable(&patch::shown_result(&scale), problem);
+        if let Some(problem) = schema.decode_error(&scale) {
+            return Err(refuse(&problem));
+        }
+        let unknown = schema.unknown_fields(&scale);
+        body::complain(call, &unknown, |problem| patch::undecodable(&shown, problem))?;
+        schema.prune(&mut scale);
+    }
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-    if replicas < 0 {
+    if replicas < 0 && of.custom.is_none() {
         let detail = "must be greater than or equal to 0".to_owned();
         let error = FieldError { reason: FieldReason::Invalid, field: "spec.replicas".into(), value: replicas.to_string(), detail };
         return Err(ApiError::invalid("autoscaling", "Scale", call.name(), &[error]));

@@ -1,9 +1,11 @@
 //! `watch`: a stream of what happens to a collection. Reads the store's history by position, so no event is lost or reordered.
 
 use super::read::{Selection, revision_of};
+use crate::fields::golang::quoted;
 use crate::negotiation::{self, Form, Include};
 use crate::registry::ResourceType;
 use crate::represent;
+use crate::options;
 use crate::request::Call;
 use crate::response;
 use crate::server::ApiServer;
@@ -20,6 +22,8 @@ use tokio::time::Instant;
 
 /// How often a watcher that asked for bookmarks gets one.
 const BOOKMARKS: Duration = Duration::from_secs(60);
+/// How long before the end of a watch the last one comes.
+const BEFORE_END: Duration = Duration::from_secs(2);
 /// How long a watch lasts that names no timeout.
 const LONGEST: Duration = Duration::from_secs(45 * 60);
 
@@ -43,10 +47,14 @@ struct Watcher {
 /// Starts a watch.
 pub fn watch(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     let form = negotiation::form(call)?;
+    options::numbers(call)?;
     let selection = Selection::of(call)?;
     let initial = Initial::of(call)?;
     let timeout = call.params.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).filter(|seconds| *seconds > 0);
     let now = Instant::now();
+    let lasts = timeout.map_or(LONGEST, Duration::from_secs);
+    // One comes shortly before the end, so that the next watch begins there.
+    let first_bookmark = lasts.checked_sub(BEFORE_END).map_or(BOOKMARKS, |end| BOOKMARKS.min(end));
     let mut watcher = Watcher {
         server: server.clone(),
         of: call.of.clone(),
@@ -59,8 +67,8 @@ pub fn watch(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
         woken: server.store().subscribe(&call.of.stored_as),
         queue: VecDeque::new(),
         columns_sent: false,
-        ends: now + timeout.map_or(LONGEST, Duration::from_secs),
-        next_bookmark: now + BOOKMARKS,
+        ends: now + lasts,
+        next_bookmark: now + first_bookmark,
         over: false,
     };
     watcher.start(initial);
@@ -82,7 +90,8 @@ enum Initial {
 impl Initial {
     fn of(call: &Call) -> Result<Self, ApiError> {
         let params = &call.params;
-        let revision = params.get("resourceVersion").map(revision_of).transpose()?.filter(|revision| *revision > 0);
+        let unexplained = |error: ApiError| ApiError::unexplained(error.message.trim_start_matches("invalid resource version: "));
+        let revision = params.get("resourceVersion").map(revision_of).transpose().map_err(unexplained)?.filter(|revision| *revision > 0);
         let matching = params.get("resourceVersionMatch");
         if params.get("sendInitialEvents").is_none() {
             if matching.is_some() {
@@ -94,7 +103,13 @@ impl Initial {
             return Ok(revision.map_or(Self::Everything, Self::After));
         }
         if matching != Some("NotOlderThan") {
-            return Err(refused("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+            let field = "resourceVersionMatch";
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            let mut errors = vec![options::error(FieldReason::Forbidden, field, String::new(), detail)];
+            errors.extend(matching.map(|found| {
+                options::error(FieldReason::NotSupported, field, quoted(found), "supported values: \"NotOlderThan\"")
+            }));
+            options::refuse("ListOptions", &errors)?;
         }
         if params.flag("sendInitialEvents") {
             return Ok(if params.flag("allowWatchBookmarks") { Self::EverythingMarked } else { Self::Everything });
@@ -190,7 +205,7 @@ impl Watcher {
             () = self.server.stopped() => self.over = true,
             () = tokio::time::sleep_until(until) => {
                 self.over = until == self.ends;
-                if self.bookmarks {
+                if self.bookmarks && !self.over {
                     self.read_events();
                     self.push_bookmark(false);
                     self.next_bookmark = Instant::now() + BOOKMARKS;
@@ -240,7 +255,7 @@ impl Watcher {
     }
 
     fn push_bookmark(&mut self, ends_initial_events: bool) {
-        let mut metadata = json!({"resourceVersion": self.seen.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": self.seen.to_string()});
         if ends_initial_events {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }

@@ -11,10 +11,21 @@ pub(super) fn validate(labels: Option<&Value>, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (key, value) in labels.into_iter().flat_map(|labels| entries(labels, "")) {
         let value = value.as_str().unwrap_or_default();
-        errors.extend(each_invalid(path, key, syntax::qualified_name(key)));
+        let problems = syntax::qualified_name(key).into_iter().map(|said| said.replacen("a qualified name", "a valid label key", 1));
+        errors.extend(each_invalid(path, key, problems.collect()));
         errors.extend(each_invalid(path, value, syntax::label_value(value)));
     }
     errors
+}
+
+/// What is wrong with a label's key.
+pub(crate) fn key_problems(key: &str) -> Vec<String> {
+    syntax::qualified_name(key)
+}
+
+/// What is wrong with a label's value.
+pub(crate) fn value_problems(value: &str) -> Vec<String> {
+    syntax::label_value(value)
 }
 
 /// Errors of a LabelSelector.

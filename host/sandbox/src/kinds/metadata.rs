@@ -32,6 +32,8 @@ impl NameRule {
     }
 }
 
+/// Finalizers of the server itself, which need no domain.
+const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "foregroundDeletion", "orphan"];
 /// Bytes that annotations may take together.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
 
@@ -52,8 +54,12 @@ pub fn validate(object: &Value, names: NameRule) -> Vec<FieldError> {
     errors.extend(labels::validate(object.pointer("/metadata/labels"), "metadata.labels"));
     errors.extend(annotations(object.pointer("/metadata/annotations"), "metadata.annotations"));
     errors.extend(owners(object));
-    for finalizer in list(object, "/metadata/finalizers").iter().filter_map(Value::as_str) {
-        errors.extend(each_invalid("metadata.finalizers", finalizer, syntax::qualified_name(finalizer)));
+    for (index, finalizer) in list(object, "/metadata/finalizers").iter().filter_map(Value::as_str).enumerate() {
+        let path = format!("metadata.finalizers[{index}]");
+        errors.extend(each_invalid(&path, finalizer, syntax::qualified_name(finalizer)));
+        if errors.is_empty() && !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+            errors.push(invalid_text(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
+        }
     }
     errors
 }
@@ -75,8 +81,8 @@ pub(super) fn annotations(annotations: Option<&Value>, path: &str) -> Vec<FieldE
 fn owners(object: &Value) -> Vec<FieldError> {
     let owners = list(object, "/metadata/ownerReferences");
     let mut errors = Vec::new();
-    for (index, owner) in owners.iter().enumerate() {
-        let path = format!("metadata.ownerReferences[{index}]");
+    for owner in owners {
+        let path = "metadata.ownerReferences";
         let version = text(owner, "/apiVersion");
         if version.rsplit('/').next().unwrap_or_default().is_empty() {
             errors.push(invalid_text(format!("{path}.apiVersion"), version, "version must not be empty"));

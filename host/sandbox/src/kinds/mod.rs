@@ -7,7 +7,7 @@ mod catalogue;
 mod core;
 mod events;
 mod extensions;
-mod labels;
+pub(crate) mod labels;
 pub mod metadata;
 mod networking;
 mod pod_spec;

@@ -32,5 +32,24 @@ pub fn take_out(object: &mut Value, list: &str, goes: impl Fn(&Value) -> bool) {
     items.retain(|item| !goes(item));
     if items.is_empty() {
         metadata.remove(list);
+        disown(metadata, list);
+    }
+}
+
+/// Nobody owns what is not there.
+fn disown(metadata: &mut serde_json::Map<String, Value>, list: &str) {
+    let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) else { return };
+    for entry in entries.iter_mut() {
+        let Some(fields) = entry["fieldsV1"].as_object_mut() else { continue };
+        if let Some(of_metadata) = fields.get_mut("f:metadata").and_then(Value::as_object_mut) {
+            of_metadata.remove(&format!("f:{list}"));
+            if of_metadata.is_empty() {
+                fields.remove("f:metadata");
+            }
+        }
+    }
+    entries.retain(|entry| entry["fieldsV1"].as_object().is_none_or(|fields| !fields.is_empty()));
+    if entries.is_empty() {
+        metadata.remove("managedFields");
     }
 }

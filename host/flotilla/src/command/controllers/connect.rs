@@ -1,6 +1,9 @@
 //! From a kubeconfig to a client, and from whatever goes wrong on the way to a sentence with a cure.
 
 use crate::exit::{Code, Failure, bad_input};
+use flotilla_controllers::cluster_api::FIELD_MANAGER;
+use http::HeaderValue;
+use http::header::USER_AGENT;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use rustls::CertificateError;
 use std::error::Error;
@@ -10,7 +13,7 @@ use std::path::Path;
 /// A client of the control plane; does not talk to it yet.
 pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Client, Failure> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         Some(path) => {
             let read = Kubeconfig::read_from(path).map_err(|error| unusable(&format!("kubeconfig `{}`", path.display()), &error))?;
             kube::Config::from_custom_kubeconfig(read, &options)
@@ -24,6 +27,8 @@ pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<
             .await
             .map_err(|error| bad_input(format!("there is no kubeconfig: {error}")).hint("give one with `--kubeconfig FILE`"))?,
     };
+    // Audit logs show whose requests these are.
+    config.headers.push((USER_AGENT, HeaderValue::from_static(FIELD_MANAGER)));
     kube::Client::try_from(config).map_err(|error| explain(&error))
 }
 

@@ -1,7 +1,7 @@
 //! How the values of a schema take part in merging: as one value, item by item, or key by key; and whether they can at all.
 
 use super::field_set::{Entry, FieldSet, Scalar, Step};
-use crate::fields::golang::quoted;
+use crate::fields::golang::{plain, quoted, type_of};
 use crate::fields::schema::node::{Identity, Scalar as ScalarType, Shape, View, Written};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -200,7 +200,7 @@ fn check(view: View, value: &Value, path: &str, found: &mut Vec<String>) {
                 | (ScalarType::Text | ScalarType::Bytes, Value::String(_))
                 | (ScalarType::Boolean, Value::Bool(_)) => return,
                 (ScalarType::Int32 | ScalarType::Int64 | ScalarType::Number, _) => {
-                    found.push(format!("{path}: expected numeric (int or float), got {}", go_type(value)));
+                    found.push(format!("{path}: expected numeric (int or float), got {}", type_of(value)));
                     return;
                 }
                 (ScalarType::Text | ScalarType::Bytes, _) => "string",
@@ -238,18 +238,8 @@ fn check_items(view: View, identity: &Identity, items: &[Value], path: &str, fou
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
+        Value::Array(_) => format!("&{{{}}}", plain(value)),
         other => other.to_string(),
     }
 }
 
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "<nil>",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float64",
-        Value::Number(_) => "int64",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
-}

@@ -1,12 +1,12 @@
 //! The kinds of patch, as the API server applies them, and its words where it does not. Never decides what a patched object must
 //! look like: that is validation.
 
+mod operations;
 mod strategic;
 
-use super::golang;
+use super::{go_json, golang};
 use super::schema::TypeSchema;
 use crate::status::{ApiError, FieldError, FieldReason};
-use json_patch::PatchOperation;
 use serde_json::{Value, json};
 
 /// The server refuses JSON patches with more operations.
@@ -16,7 +16,7 @@ const MAX_OPERATIONS: usize = 10_000;
 pub fn json(object: &mut Value, patch: &Value) -> Result<(), ApiError> {
     let Value::Array(operations) = patch else {
         let found = json_type(patch);
-        return Err(bad_request(format!("json: cannot unmarshal {found} into Go value of type jsonpatch.Patch")));
+        return Err(undecoded(&format!("json: cannot unmarshal {found} into Go value of type []handlers.jsonPatchOp")));
     };
     if operations.len() > MAX_OPERATIONS {
         return Err(ApiError {
@@ -28,15 +28,41 @@ pub fn json(object: &mut Value, patch: &Value) -> Result<(), ApiError> {
     }
     if let Some(wrong) = operations.iter().find(|operation| !operation.is_object()) {
         let found = json_type(wrong);
-        return Err(bad_request(format!("json: cannot unmarshal {found} into Go value of type jsonpatch.Operation")));
+        return Err(undecoded(&format!("json: cannot unmarshal {found} into Go value of type handlers.jsonPatchOp")));
     }
-    let operations: Vec<PatchOperation> = serde_json::from_value(patch.clone()).map_err(|_| does_not_apply())?;
-    json_patch::patch(object, &operations).map_err(|_| does_not_apply())
+    let mut patched = object.clone();
+    for operation in operations {
+        operations::apply(&mut patched, operation).ok_or_else(does_not_apply)?;
+    }
+    *object = patched;
+    Ok(())
 }
 
-/// RFC 7386.
-pub fn merge(object: &mut Value, patch: &Value) {
-    json_patch::merge(object, patch);
+/// RFC 7386; refused with 400 where the patch is no object.
+pub fn merge(object: &mut Value, patch: &Value) -> Result<(), ApiError> {
+    match patch {
+        Value::Object(_) => json_patch::merge(object, patch),
+        Value::Null => return Err(bad_request("Invalid JSON Patch".to_owned())),
+        found => {
+            let found = json_type(found);
+            return Err(undecoded(&format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}")));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the JSON of a patch.
+pub fn read(body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body).map_err(|error| undecoded(&go_json::fault(body).unwrap_or_else(|| error.to_string())))
+}
+
+fn undecoded(problem: &str) -> ApiError {
+    bad_request(format!("error decoding patch: {problem}"))
+}
+
+/// 415 for a patch of a media type that built-in types do not take.
+pub fn unknown_media_type() -> ApiError {
+    ApiError { message: "415: Unsupported Media Type".to_owned(), details: Some(json!({})), ..unsupported_media_type() }
 }
 
 /// Strategic merge: lists merge by key where the schema says so; `$patch`, `$retainKeys`, `$setElementOrder/…`,
@@ -56,7 +82,7 @@ pub fn unsupported_media_type() -> ApiError {
         message: "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
                   application/merge-patch+json, application/apply-patch+yaml"
             .to_owned(),
-        details: Some(json!({})),
+        details: None,
     }
 }
 

@@ -43,12 +43,26 @@ impl Behaviour for Deployments {
     }
 
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        immutable(new, old, "/spec/selector").into_iter().collect()
+        let status = if new["status"] == old["status"] { Vec::new() } else { status_errors(&new["status"]) };
+        immutable(new, old, "/spec/selector").into_iter().chain(status).collect()
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
         pod_spec::warnings(object, "/spec/template/spec")
     }
+}
+
+/// Counts of a status that somebody wrote.
+fn status_errors(status: &Value) -> Vec<FieldError> {
+    const COUNTED: [&str; 3] = ["updatedReplicas", "readyReplicas", "availableReplicas"];
+    let of = |field: &str| int(status, &format!("/{field}")).unwrap_or_default();
+    let error = |field: &str, detail: &str| invalid(format!("status.{field}"), &of(field).into(), detail);
+    let all = ["replicas"].iter().chain(&COUNTED).chain(&["unavailableReplicas"]);
+    let negative = all.filter(|field| of(field) < 0).map(|field| error(field, "must be greater than or equal to 0"));
+    let too_many = COUNTED.iter().filter(|field| of(field) > of("replicas")).map(|field| error(field, "cannot be greater than status.replicas"));
+    let unready = of("availableReplicas") > of("readyReplicas");
+    let unready = unready.then(|| error("availableReplicas", "cannot be greater than readyReplicas"));
+    negative.chain(too_many).chain(unready).collect()
 }
 
 fn strategy(strategy: &Value) -> Vec<FieldError> {

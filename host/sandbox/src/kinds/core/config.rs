@@ -29,7 +29,7 @@ impl Behaviour for ConfigMaps {
                 size += value.as_str().map_or(0, str::len);
             }
         }
-        errors.extend((size > SIZE_MAX).then(|| too_long("", SIZE_MAX)));
+        errors.extend((size > SIZE_MAX).then(|| too_long("[]", SIZE_MAX)));
         errors
     }
 

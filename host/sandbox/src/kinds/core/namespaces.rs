@@ -3,6 +3,8 @@
 use crate::kinds::Behaviour;
 use crate::kinds::metadata::NameRule;
 use crate::kinds::reach::{fill, fill_zero, inner, remove, set, text};
+use crate::kinds::refusal::{forbidden, invalid_text, not_supported};
+use crate::status::FieldError;
 use serde_json::{Value, json};
 
 /// Namespaces.
@@ -40,6 +42,16 @@ impl Behaviour for Namespaces {
         NameRule::Label
     }
 
+    fn validate_update(&self, new: &Value, _: &Value) -> Vec<FieldError> {
+        let (wanted, when) = match new["metadata"]["deletionTimestamp"] {
+            Value::Null => ("Active", "empty"),
+            _ => ("Terminating", "not empty"),
+        };
+        let phase = text(new, "/status/phase");
+        let detail = format!("may only be '{wanted}' if `deletionTimestamp` is {when}");
+        (phase != wanted).then(|| invalid_text("status.Phase", phase, detail)).into_iter().collect()
+    }
+
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
         matches!(field, "status.phase" | "name").then(|| match field {
             "name" => text(object, "/metadata/name").to_owned(),
@@ -52,6 +64,20 @@ impl Behaviour for Namespaces {
 pub(in crate::kinds) struct Nodes;
 
 impl Behaviour for Nodes {
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+        let taints = object.pointer("/spec/taints").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let wrong = taints.iter().enumerate().filter(|(_, taint)| !effects.contains(&text(taint, "/effect")));
+        wrong.map(|(index, taint)| not_supported(format!("metadata.taints[{index}].effect"), &taint["effect"], &effects)).collect()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let (before, after) = (text(old, "/spec/providerID"), text(new, "/spec/providerID"));
+        let changes = !before.is_empty() && before != after;
+        let detail = "node updates may not change providerID except from \"\" to valid";
+        changes.then(|| forbidden("spec.providerID", detail)).into_iter().collect()
+    }
+
     fn default(&self, object: &mut Value) {
         let status = inner(object, "status");
         if let Some(capacity) = status.get("capacity").cloned() {

@@ -1,0 +1,122 @@
+//! Whether the options of a request are ones that the real server takes, and its words where they are not.
+
+use crate::fields::golang::quoted;
+use crate::request::{Call, Verb};
+use crate::status::{ApiError, FieldError, FieldReason};
+use serde_json::{Value, json};
+
+/// Bytes that a field manager's name may have.
+const MANAGER_MAX: usize = 128;
+
+/// An error of one option.
+pub fn error(reason: FieldReason, field: &str, value: String, detail: &str) -> FieldError {
+    FieldError { reason, field: field.into(), value, detail: detail.into() }
+}
+
+/// 422 for wrong options of a kind: `PatchOptions.meta.k8s.io "" is invalid: …`.
+pub fn refuse(kind: &str, errors: &[FieldError]) -> Result<(), ApiError> {
+    if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid("meta.k8s.io", kind, "", errors)) }
+}
+
+/// Checks the options of a create, update or patch.
+pub fn of_write(call: &Call) -> Result<(), ApiError> {
+    let kind = match call.verb {
+        Verb::Create => "CreateOptions",
+        Verb::Update => "UpdateOptions",
+        Verb::Patch => "PatchOptions",
+        _ => return Ok(()),
+    };
+    let mut errors = Vec::new();
+    if call.verb == Verb::Patch {
+        let applies = call.content_type == "application/apply-patch+yaml";
+        if applies && call.params.get("fieldManager").is_none() {
+            errors.push(error(FieldReason::Required, "fieldManager", String::new(), "is required for apply patch"));
+        } else if !applies && call.params.flag("force") {
+            errors.push(error(FieldReason::Forbidden, "force", String::new(), "may not be specified for non-apply patch"));
+        }
+    }
+    errors.extend(manager(call.params.get("fieldManager").unwrap_or("")));
+    errors.extend(dry_run(&call.params.all("dryRun")));
+    if let Some(validation) = call.params.get("fieldValidation").filter(|value| !["Ignore", "Strict", "Warn"].contains(value)) {
+        let supported = "supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"";
+        errors.push(error(FieldReason::NotSupported, "fieldValidation", quoted(validation), supported));
+    }
+    refuse(kind, &errors)
+}
+
+fn manager(name: &str) -> Option<FieldError> {
+    if name.len() > MANAGER_MAX {
+        let detail = format!("may not be more than {MANAGER_MAX} bytes");
+        return Some(error(FieldReason::TooLong, "fieldManager", String::new(), &detail));
+    }
+    let (at, letter) = name.chars().enumerate().find(|(_, letter)| letter.is_control())?;
+    let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(letter));
+    Some(error(FieldReason::Invalid, "fieldManager", quoted(name), &detail))
+}
+
+/// What is wrong with values of `dryRun`.
+pub fn dry_run(values: &[&str]) -> Option<FieldError> {
+    let wrong = values.iter().any(|value| *value != "All");
+    wrong.then(|| error(FieldReason::NotSupported, "dryRun", json!(values).to_string(), "supported values: \"All\""))
+}
+
+/// Checks `resourceVersion`, `resourceVersionMatch`, `continue` and `sendInitialEvents` of a list.
+pub fn of_list(call: &Call) -> Result<(), ApiError> {
+    let (field, forbidden) = ("resourceVersionMatch", FieldReason::Forbidden);
+    let mut errors = Vec::new();
+    if let Some(matching) = call.params.get(field) {
+        let revision = call.params.get("resourceVersion").unwrap_or("");
+        if revision.is_empty() {
+            let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            errors.push(error(forbidden, field, String::new(), detail));
+        }
+        if call.params.get("continue").is_some() {
+            errors.push(error(forbidden, field, String::new(), "resourceVersionMatch is forbidden when continue is provided"));
+        }
+        if !["Exact", "NotOlderThan"].contains(&matching) {
+            let supported = "supported values: \"Exact\", \"NotOlderThan\", \"\"";
+            errors.push(error(FieldReason::NotSupported, field, quoted(matching), supported));
+        }
+        if matching == "Exact" && revision == "0" {
+            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            errors.push(error(forbidden, field, String::new(), detail));
+        }
+    }
+    if call.params.get("sendInitialEvents").is_some() {
+        errors.push(error(forbidden, "sendInitialEvents", String::new(), "sendInitialEvents is forbidden for list"));
+    }
+    refuse("ListOptions", &errors)
+}
+
+/// Numbers in the query must be numbers.
+pub fn numbers(call: &Call) -> Result<(), ApiError> {
+    for name in ["limit", "timeoutSeconds", "gracePeriodSeconds"] {
+        if let Some(text) = call.params.get(name)
+            && text.parse::<i64>().is_err()
+        {
+            return Err(ApiError::bad_request(format!("strconv.ParseInt: parsing {}: invalid syntax", quoted(text))));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the body of a delete, and the query beside it.
+pub fn of_delete(call: &Call, sent: &Value) -> Result<(), ApiError> {
+    let mut errors = Vec::new();
+    let named = sent["propagationPolicy"].as_str().or(call.params.get("propagationPolicy"));
+    let orphans = !sent["orphanDependents"].is_null() || call.params.get("orphanDependents").is_some();
+    if let Some(named) = named {
+        if orphans {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(error(FieldReason::Invalid, "propagationPolicy", quoted(named), detail));
+        }
+        if !["Foreground", "Background", "Orphan"].contains(&named) {
+            let supported = "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
+            errors.push(error(FieldReason::NotSupported, "propagationPolicy", quoted(named), supported));
+        }
+    }
+    let mut dry_runs = call.params.all("dryRun");
+    dry_runs.extend(sent["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str));
+    errors.extend(dry_run(&dry_runs));
+    refuse("DeleteOptions", &errors)
+}
