@@ -1,7 +1,7 @@
 //! What the pods of a template refer to. A field of this type hands over those fields of a pod template that name other objects, and
 //! nothing else of it.
 
-use crate::{Fields, Reference};
+use crate::{Fields, Path, Reference, Result, Value};
 
 /// The fields of a pod template that name other objects; see [`PodReferences::dependencies`]. Where all of them are the answer,
 /// [`Dependency::pods_of`](crate::Dependency::pods_of) needs none of this.
@@ -21,8 +21,27 @@ pub struct PodReferences {
     service_account: String,
 }
 
-/// Items that are `null` count for nothing.
-type List<T> = Vec<Option<T>>;
+/// The items that may name something: not `null`, and not empty, as most are that are handed over.
+#[derive(Debug, Clone, PartialEq)]
+struct List<T>(Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Fields> Fields for List<T> {
+    fn fields(at: &str, into: &mut Vec<String>) {
+        Vec::<T>::fields(at, into);
+    }
+    fn read(value: Value<'_>, at: &Path<'_>) -> Result<Self> {
+        let items = value.items().ok_or_else(|| at.expected("a list", value))?.enumerate();
+        let is_empty = |item: Value<'_>| item.is_null() || item.members().is_some_and(|members| members.len() == 0);
+        let full = items.filter(|(_, item)| !is_empty(*item));
+        full.map(|(position, item)| T::read(item, &at.item(position))).collect::<Result<_>>().map(Self)
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Default, Fields)]
 #[fields(default)]
@@ -106,11 +125,11 @@ impl PodReferences {
     /// nothing, and every namespace has its `default` account.
     pub fn dependencies(&self, namespace: Option<&str>) -> Vec<Reference> {
         let mut found = Found::new();
-        found.extend(self.image_pull_secrets.iter().flatten().map(|secret| ("Secret", &*secret.name)));
-        for container in [&self.init_containers, &self.containers, &self.ephemeral_containers].into_iter().flatten().flatten() {
+        found.extend(self.image_pull_secrets.0.iter().map(|secret| ("Secret", &*secret.name)));
+        for container in [&self.init_containers, &self.containers, &self.ephemeral_containers].into_iter().flat_map(|list| &list.0) {
             container.find(&mut found);
         }
-        self.volumes.iter().flatten().for_each(|volume| volume.find(&mut found));
+        self.volumes.0.iter().for_each(|volume| volume.find(&mut found));
         found.extend(Some(("ServiceAccount", &*self.service_account)).filter(|(_, name)| *name != "default"));
         found.retain(|(_, name)| !name.is_empty());
         found.sort_unstable();
@@ -122,10 +141,10 @@ impl PodReferences {
 
 impl Container {
     fn find<'a>(&'a self, found: &mut Found<'a>) {
-        for source in self.env_from.iter().flatten() {
+        for source in &self.env_from.0 {
             both(&source.config_map_ref, &source.secret_ref, found);
         }
-        for key in self.env.iter().flatten().filter_map(|variable| variable.value_from.as_ref()) {
+        for key in self.env.0.iter().filter_map(|variable| variable.value_from.as_ref()) {
             both(&key.config_map_key_ref, &key.secret_key_ref, found);
         }
     }
@@ -135,7 +154,7 @@ impl Volume {
     fn find<'a>(&'a self, found: &mut Found<'a>) {
         both(&self.config_map, &None, found);
         found.push(("PersistentVolumeClaim", &self.claim));
-        for source in self.projected.iter().flatten() {
+        for source in &self.projected.0 {
             both(&source.config_map, &source.secret, found);
         }
         found.extend(self.secret().map(|name| ("Secret", name)));
