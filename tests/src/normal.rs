@@ -96,8 +96,7 @@ fn shorten(managers: &mut Value) {
     for entry in entries {
         let text = |field: &str| entry[field].as_str().unwrap_or("-").to_owned();
         let fields = short_fields(&entry["fieldsV1"]);
-        let line =
-            format!("{} {} {} {}: {fields}", text("manager"), text("operation"), text("apiVersion"), text("subresource"));
+        let line = format!("{} {} {} {}: {fields}", text("manager"), text("operation"), text("apiVersion"), text("subresource"));
         *entry = line.into();
     }
 }

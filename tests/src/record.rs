@@ -22,7 +22,11 @@ pub fn read(steps: &[Step], text: &str) -> Result<Vec<Value>, String> {
     steps
         .iter()
         .zip(lines)
-        .map(|(step, mut line)| if line[0] == step.ask { Ok(line[1].take()) } else { Err(format!("recorded is {}, asked {}", line[0], step.ask)) })
+        .map(
+            |(step, mut line)| {
+                if line[0] == step.ask { Ok(line[1].take()) } else { Err(format!("recorded is {}, asked {}", line[0], step.ask)) }
+            },
+        )
         .collect()
 }
 

@@ -51,10 +51,7 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
     options.strict_booleans = true;
     let steps: Vec<Value> = serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
     let whole = |step: Value| if step.is_string() { json!({"ask": step}) } else { step };
-    steps
-        .into_iter()
-        .map(|step| serde_json::from_value(whole(step.clone())).map_err(|error| format!("{error} in {step}")))
-        .collect()
+    steps.into_iter().map(|step| serde_json::from_value(whole(step.clone())).map_err(|error| format!("{error} in {step}"))).collect()
 }
 
 /// Sends all steps in their order. `namespace` exists.

@@ -74,7 +74,9 @@ async fn post(client: &kube::Client, path: &str, body: &Value) {
 async fn replayed(client: &kube::Client, group: &Group) -> Vec<Value> {
     let namespace = format!("parity-{}", group.name);
     post(client, "/api/v1/namespaces", &json!({"metadata": {"name": namespace}})).await;
-    let ready = replay::parse("- {ask: GET v1:serviceaccounts/default, until: 200}\n- {ask: GET v1:configmaps/kube-root-ca.crt, until: 200}").expect("two requests");
+    let ready =
+        replay::parse("- {ask: GET v1:serviceaccounts/default, until: 200}\n- {ask: GET v1:configmaps/kube-root-ca.crt, until: 200}")
+            .expect("two requests");
     replay::replay(client, &namespace, &ready).await.expect("a namespace in use");
     replay::replay(client, &namespace, &group.steps).await.unwrap_or_else(|error| panic!("{}: {error}", group.name))
 }

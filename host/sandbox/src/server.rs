@@ -93,7 +93,7 @@ impl ApiServer {
         *self.0.admission.write().expect("no code panics while it holds the admission") = admission;
     }
 
-    /// Makes the server misbehave from now on, for tests.
+    /// Makes the server misbehave from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.0.faults.set(faults);
     }
@@ -231,11 +231,7 @@ impl ApiServer {
         }
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
-            return if types.is_built_in(&target.group) {
-                Err(ApiError::no_resource())
-            } else {
-                Ok(not_found_page())
-            };
+            return if types.is_built_in(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };
         };
         let call = Call::new(&parts.method, &parts.uri, &parts.headers, body, target, of.clone());
         let mut call = call.ok_or_else(ApiError::no_method)?;
@@ -295,6 +291,9 @@ async fn handle(State(server): State<ApiServer>, request: Request) -> Response {
     }
     if server.faults().unreachable {
         return unreachable_response();
+    }
+    if let Some(pause) = faults.throttled {
+        return response::refusal(&ApiError::too_many_requests(pause.as_secs().max(1)));
     }
     if faults.error_rate > 0.0 && server.0.faults.fails_now(faults.error_rate) {
         return response::refusal(&ApiError::internal("this request was chosen to fail"));

@@ -80,7 +80,8 @@ impl ApiError {
 
     /// 406: none of the accepted media types can be made.
     pub fn not_acceptable() -> Self {
-        let message = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        let message =
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
         Self::plain(406, "NotAcceptable", message)
     }
 
@@ -121,6 +122,12 @@ impl ApiError {
         let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
         let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
         Self { details: Some(json!({"causes": [cause], "retryAfterSeconds": 1})), ..Self::plain(504, "Timeout", message) }
+    }
+
+    /// 429: the client is to come back in some seconds.
+    pub fn too_many_requests(seconds: u64) -> Self {
+        let message = "the server has received too many requests and has asked us to try again later";
+        Self { details: Some(json!({"retryAfterSeconds": seconds})), ..Self::plain(429, "TooManyRequests", message) }
     }
 
     /// 413: the body is larger than the server reads.

@@ -179,12 +179,8 @@ fn has_same_uid(call: &Call, new: &Value, old: &Entry) -> Result<(), ApiError> {
     if uid.is_empty() || *uid == *old.facts.uid {
         return Ok(());
     }
-    let error = FieldError {
-        reason: FieldReason::Invalid,
-        field: "metadata.uid".into(),
-        value: quoted(uid),
-        detail: "field is immutable".into(),
-    };
+    let error =
+        FieldError { reason: FieldReason::Invalid, field: "metadata.uid".into(), value: quoted(uid), detail: "field is immutable".into() };
     Err(ApiError::invalid(&call.of.group, &call.of.kind, call.name(), &[error.clone(), error]))
 }
 
@@ -193,7 +189,8 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
     let of = call.of.clone();
     let kinds = ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
     let is_strategic = call.content_type == "application/strategic-merge-patch+json";
-    if !kinds.contains(&call.content_type.as_str()) && !(is_strategic && of.custom.is_none()) {
+    let is_read = kinds.contains(&call.content_type.as_str()) || (is_strategic && of.custom.is_none());
+    if !is_read {
         return Err(if of.custom.is_some() { patches::unsupported_media_type() } else { patches::unknown_media_type() });
     }
     options::of_write(call)?;

@@ -53,7 +53,8 @@ fn definition(name: &str, schema: &Value) -> Value {
     let mut published = schema.clone();
     let type_facts = facts::of(name);
     if name.ends_with(".IntOrString") {
-        published = json!({"description": schema["description"], "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]});
+        published =
+            json!({"description": schema["description"], "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]});
     }
     if let Some(properties) = published.get_mut("properties").and_then(Value::as_object_mut) {
         for (field, schema) in properties {
@@ -127,10 +128,7 @@ mod tests {
         let containers = &schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
         assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
         assert_eq!(containers["items"]["allOf"][0]["$ref"], "#/components/schemas/io.k8s.api.core.v1.Container");
-        assert_eq!(
-            schemas["io.k8s.api.apps.v1.DeploymentStrategy"]["properties"]["type"]["enum"],
-            json!(["Recreate", "RollingUpdate"])
-        );
+        assert_eq!(schemas["io.k8s.api.apps.v1.DeploymentStrategy"]["properties"]["type"]["enum"], json!(["Recreate", "RollingUpdate"]));
         let text = Value::Object(schemas.clone()).to_string();
         assert!(!text.contains(REFERENCE), "a reference of the source is left");
         for name in text.split(PUBLISHED).skip(1).filter_map(|rest| rest.split('"').next()) {
