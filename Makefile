@@ -10,7 +10,7 @@ GUEST_TARGET := wasm32-unknown-unknown
 # One directory for all guests: the sample needs no second build of the SDK.
 export FLOTILLA_GUEST_TARGET_DIR ?= $(CURDIR)/plugins/target
 
-.PHONY: help setup plugins build demo test check bless bench clean
+.PHONY: help setup plugins build demo test test-kubernetes check bless bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -49,6 +49,12 @@ test: check ## check, then run every test
 	@echo 'test: running all tests'
 	@cargo test --workspace
 	@cargo test --manifest-path sdk/rust/Cargo.toml
+
+test-kubernetes: plugins ## run the end-to-end suites on real API servers (builds them once)
+	@echo 'test-kubernetes: providing etcd, kube-apiserver and kube-controller-manager'
+	@tests/kubernetes/build >/dev/null
+	@echo 'test-kubernetes: running the end-to-end suites'
+	@FLOTILLA_TEST_BACKEND=kubernetes cargo test --workspace --test journey --test kinds --test writes --test faults
 
 bless: plugins ## accept new expectations and generated files, then show what changed
 	@UPDATE_EXPECT=1 cargo test --workspace || true

@@ -14,6 +14,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const MEMBERS: usize = 2;
+/// Deployments that are created at once.
+const MANY: u64 = 100;
 
 fn main() {
     // `cargo test` builds benchmarks too and runs them with this flag: they then have nothing to do.
@@ -27,38 +29,38 @@ fn main() {
     });
 }
 
-fn web(replicas: u32, image: &str) -> Value {
+fn web(name: &str, replicas: u32, image: &str) -> Value {
     json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"},
         "spec": {
-            "replicas": replicas, "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": image}]}},
+            "replicas": replicas, "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": image}]}},
         },
     })
 }
 
-fn policy(clusters: &[String]) -> Value {
+fn policy(members: usize) -> Value {
+    let clusters: Vec<String> = (1..=members).map(|number| format!("member{number}")).collect();
     json!({
-        "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "web", "namespace": "default"},
+        "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "all", "namespace": "default"},
         "spec": {
-            "resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}],
+            "resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment"}],
             "placement": {"clusterAffinity": {"clusterNames": clusters}, "replicaScheduling": {"replicaSchedulingType": "Duplicated"}},
         },
     })
 }
 
-/// Prints the controllers' writes for each step of a Deployment's life.
+/// Prints the controllers' writes for each step of a Deployment's life, and for many that are created at once.
 async fn writes() {
     let fleet = TestFleet::start(MEMBERS).await;
-    let clusters: Vec<String> = (1..=MEMBERS).map(|number| format!("member{number}")).collect();
-    fleet.apply(&policy(&clusters).into()).await;
+    fleet.apply(&policy(MEMBERS).into()).await;
     let mut before = fleet.settled().await;
     let bound = 4 + 2 * MEMBERS as u64;
-    println!("writes of the controllers, one Deployment on {MEMBERS} members (bar: {bound} on the control plane, {MEMBERS} on members)");
+    println!("writes of the controllers until all is settled, {MEMBERS} members (bar: {bound} on the control plane, {MEMBERS} on members)");
     for (step, object) in [
-        ("create", Some(web(2, "nginx:1.26"))),
-        ("new image", Some(web(2, "nginx:1.27"))),
-        ("scale", Some(web(4, "nginx:1.27"))),
+        ("create", Some(web("web", 2, "nginx:1.26"))),
+        ("new image", Some(web("web", 2, "nginx:1.27"))),
+        ("scale", Some(web("web", 4, "nginx:1.27"))),
         ("delete", None),
     ] {
         match object {
@@ -66,17 +68,35 @@ async fn writes() {
             None => fleet.delete(&fleet.control, At("apps/v1", "Deployment", Some("default"), "web")).await,
         }
         let after = fleet.settled().await;
-        print_writes(step, &new_writes(&before, &after));
+        print_writes(&format!("{step} one Deployment"), new_writes(&before, &after), 1);
         before = after;
     }
+    for number in 0..MANY {
+        fleet.apply(&web(&format!("web-{number}"), 1, "nginx:1.27").into()).await;
+    }
+    print_writes(&format!("create {MANY} Deployments"), new_writes(&before, &fleet.settled().await), MANY);
 }
 
-fn print_writes(step: &str, writes: &BTreeMap<String, u64>) {
-    let is_control = |key: &str| !key.starts_with("member");
-    let sum = |on_control: bool| writes.iter().filter(|(key, _)| is_control(key) == on_control).map(|(_, count)| count).sum::<u64>();
-    println!("  {step}: {} on the control plane, {} on members", sum(true), sum(false));
+/// By kind and verb, for each object and member.
+fn print_writes(step: &str, writes: BTreeMap<String, u64>, objects: u64) {
+    let (mut kinds, mut on_control, mut on_members, mut probes) = (BTreeMap::<String, u64>::new(), 0, 0, 0);
     for (key, count) in writes {
-        println!("    {count:3} {key}");
+        let (cluster, kind) = key.split_once(' ').expect("`cluster verb resource`");
+        let is_member = cluster.starts_with("member");
+        if kind.contains("clusters.cluster.karmada.io") {
+            probes += count;
+            continue;
+        }
+        *(if is_member { &mut on_members } else { &mut on_control }) += count;
+        *kinds.entry(format!("{} {kind}", if is_member { "members:" } else { "control plane:" })).or_default() += count;
+    }
+    let each = |count: u64| count as f64 / objects as f64;
+    println!("  {step}: {:.2} on the control plane, {:.2} on members", each(on_control), each(on_members));
+    for (kind, count) in kinds {
+        println!("    {:5.2} for each object and member, {kind}", each(count) / MEMBERS as f64);
+    }
+    if probes > 0 {
+        println!("    beside {probes} by probes of the members: what room they have");
     }
 }
 
@@ -121,9 +141,8 @@ async fn start_once(binary: &Path, folder: &Path) -> (Duration, Duration) {
     let config = Kubeconfig::read_from(&kubeconfig).expect("the kubeconfig is right");
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.expect("the kubeconfig is right");
     let client = Client::try_from(config).expect("a client");
-    let clusters: Vec<String> = (1..=3).map(|number| format!("member{number}")).collect();
-    create(&client, "policy.karmada.io/v1alpha1", "PropagationPolicy", policy(&clusters)).await;
-    create(&client, "apps/v1", "Deployment", web(2, "nginx:1.27")).await;
+    create(&client, "policy.karmada.io/v1alpha1", "PropagationPolicy", policy(3)).await;
+    create(&client, "apps/v1", "Deployment", web("web", 2, "nginx:1.27")).await;
     let api = api(&client, "apps/v1", "Deployment");
     loop {
         let object = api.get("web").await.expect("the template is there");

@@ -10,6 +10,7 @@ use crate::sweep;
 use flotilla_controllers::cluster_api::Resource;
 use flotilla_sandbox::sandbox::{self, Sandbox, SandboxOptions};
 use flotilla_sandbox::simulation::{self, Controller, MemberOptions, Simulation};
+use kube::api::PostParams;
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,9 +107,13 @@ struct Shared {
 fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
-        let servers = Servers::start(SHARED_MEMBERS).unwrap_or_else(|error| panic!("{error}"));
         // Members outlive the runtime of the test that comes first.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let prepare = |control: &kubernetes::Server| {
+            runtime.block_on(async { define(&control.client("kubectl")).await });
+            Ok(())
+        };
+        let servers = Servers::start_prepared(SHARED_MEMBERS, prepare).unwrap_or_else(|error| panic!("{error}"));
         let entered = runtime.enter();
         let simulate = |(number, server): (usize, &kubernetes::Server)| {
             simulation::start(server.client("simulation"), member(&format!("m{number}-"), Some(&SIMULATED)))
@@ -119,7 +124,15 @@ fn shared() -> &'static Shared {
     })
 }
 
+/// Creates our kinds.
+async fn define(control: &kube::Client) {
+    let definitions = kube::Api::all(control.clone());
+    for crd in flotilla_api::crd::crds() {
+        definitions.create(&PostParams::default(), &crd).await.unwrap_or_else(|error| panic!("{:?}: {error}", crd.metadata.name));
+    }
+}
+
 fn member(node_prefix: &str, controllers: Option<&[Controller]>) -> MemberOptions {
     let controllers = controllers.unwrap_or(&Controller::ALL).iter().copied().collect();
-    MemberOptions { nodes: 2, pods_per_node: 200, node_prefix: node_prefix.to_owned(), controllers, ..MemberOptions::default() }
+    MemberOptions { nodes: 2, pods_per_node: 10_000, node_prefix: node_prefix.to_owned(), controllers, ..MemberOptions::default() }
 }

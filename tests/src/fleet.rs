@@ -11,7 +11,7 @@ use crate::failing::Failing;
 use flotilla_api::labels;
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_controllers::Fleet;
-use flotilla_controllers::cluster_api::{ClusterApi, ObjectKey, Resource};
+use flotilla_controllers::cluster_api::{ClusterApi, FIELD_MANAGER, ObjectKey, Resource};
 use flotilla_controllers::context::Options;
 use flotilla_controllers::members::{ConnectBySecret, ConnectInProcess};
 use flotilla_controllers::watch::Own;
@@ -117,13 +117,8 @@ impl TestFleet {
         fleet
     }
 
-    /// Our kinds, and the fleet's namespace in all clusters.
+    /// The fleet's namespace in all clusters.
     async fn prepare(&self) {
-        for crd in flotilla_api::crd::crds() {
-            let crd = Object(serde_json::to_value(crd).expect("a CRD prints"));
-            let resource = self.control.resource(&crd.gvk()).await;
-            self.put(&self.control, &resource, &crd).await;
-        }
         let labels = json!({labels::SKIP_AUTO_PROPAGATION: "true"});
         for cluster in std::iter::once(&self.control).chain(&self.members).filter(|_| self.namespace != "default") {
             let metadata = json!({"name": self.namespace, "labels": labels});
@@ -210,14 +205,10 @@ impl TestFleet {
         } else if object.namespace().is_none() {
             object["metadata"]["namespace"] = self.namespace.clone().into();
         }
-        self.put(cluster, &resource, &object).await;
-    }
-
-    async fn put(&self, cluster: &Cluster, resource: &Resource, object: &Object) {
         let api = cluster.user();
-        match api.create(resource, object).await {
+        match api.create(&resource, &object).await {
             Err(error) if error.is_already_exists() => {
-                drop(api.patch(resource, &ObjectKey::of(object), object).await.expect("the change is right"))
+                drop(api.patch(&resource, &ObjectKey::of(&object), &object).await.expect("the change is right"))
             }
             result => drop(result.unwrap_or_else(|error| panic!("{}: {error}", object.display()))),
         }
@@ -246,6 +237,14 @@ impl TestFleet {
     /// All Works of the control plane.
     pub async fn works(&self) -> Vec<Object> {
         self.control.list(&Own::Work.resource(), None).await
+    }
+
+    /// All Events of the controllers.
+    pub async fn events(&self) -> Vec<Object> {
+        let resource = self.control.resource(&GroupVersionKind::new("v1", "Event")).await;
+        let mut events = self.control.list(&resource, None).await;
+        events.retain(|event| event["reportingComponent"] == FIELD_MANAGER);
+        events
     }
 
     /// Merges a patch into an object.

@@ -14,24 +14,26 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Longest wait until a server answers.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Runs a program until standard input ends, then ends it.
-const UNTIL_INPUT_ENDS: &str = r#""$0" "$@" </dev/null & running=$!; cat >/dev/null; kill "$running" 2>/dev/null; wait "$running""#;
+/// Runs a program until standard input ends, then kills it: what it would tidy up nobody needs.
+const UNTIL_INPUT_ENDS: &str = r#"folder=$0; exec 9<"$folder"; flock --shared 9; "$@" </dev/null & running=$!; cat >/dev/null; kill -KILL "$running"; wait "$running" 2>/dev/null"#;
+/// Removes the folder once standard input has ended, and with it all that run in the folder.
+const REMOVE_WHEN_INPUT_ENDS: &str = r#"cat >/dev/null; exec 9<"$0"; flock 9; rm -rf "$0""#;
 /// What a control plane does by itself: no workloads.
 const CONTROL_CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,serviceaccount-controller,serviceaccount-token-controller,legacy-serviceaccount-token-cleaner-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller";
 /// All but what needs kubelets that answer, or clouds.
-const MEMBER_CONTROLLERS: &str = "*,-node-lifecycle-controller,-node-ipam-controller,-persistentvolume-binder-controller,-persistentvolume-attach-detach-controller,-horizontal-pod-autoscaler-controller";
+const MEMBER_CONTROLLERS: &str = "*,-node-ipam-controller,-persistentvolume-binder-controller,-persistentvolume-attach-detach-controller,-horizontal-pod-autoscaler-controller";
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: None\n  nonResourceURLs: [\"/livez*\", \"/readyz*\", \"/healthz*\"]\n- level: Metadata\n";
 
 /// A control plane and members. They end when this is dropped.
 pub struct Servers {
     servers: Vec<Server>,
-    // Before the folder: a process that ends writes no more into it.
+    // Before what waits for them.
     _processes: Vec<Process>,
-    folder: TempDir,
+    _removing: Process,
+    folder: PathBuf,
 }
 
 /// One cluster.
@@ -79,23 +81,33 @@ impl Servers {
     /// # Errors
     /// When the programs are missing and cannot be built, or a server does not come up; says what it printed last.
     pub fn start(members: usize) -> io::Result<Self> {
+        Self::start_prepared(members, |_| Ok(()))
+    }
+
+    /// The same; `prepare` is given the control plane before its controllers start. They notice later definitions after half a minute.
+    ///
+    /// # Errors
+    /// As above, and those of `prepare`.
+    pub fn start_prepared(members: usize, prepare: impl FnOnce(&Server) -> io::Result<()>) -> io::Result<Self> {
         let programs = programs()?;
-        let folder = tempfile::Builder::new().prefix("flotilla-kubernetes-").tempdir()?;
-        let secrets = Secrets::new(folder.path())?;
+        let folder = tempfile::Builder::new().prefix("flotilla-kubernetes-").tempdir()?.keep();
+        let removing = Process::removing(&folder)?;
         let mut processes = Vec::new();
-        let etcd = start_etcd(&programs, folder.path(), &mut processes)?;
+        let secrets = Secrets::new(&folder)?;
+        let etcd = start_etcd(&programs, &folder, &mut processes)?;
         let names = std::iter::once(CONTROL.to_owned()).chain((1..=members).map(|number| format!("member{number}")));
         let mut servers = Vec::new();
         for (number, name) in names.enumerate() {
-            let cluster = Starting { programs: &programs, folder: folder.path(), secrets: &secrets, name: &name, number };
+            let cluster = Starting { programs: &programs, folder: &folder, secrets: &secrets, name: &name, number };
             servers.push(cluster.start_api_server(&etcd, &mut processes)?);
         }
+        servers.iter().try_for_each(|server| server.await_ready(&folder))?;
+        prepare(&servers[0])?;
         for (number, server) in servers.iter().enumerate() {
-            server.await_ready(folder.path())?;
-            let cluster = Starting { programs: &programs, folder: folder.path(), secrets: &secrets, name: server.name(), number };
+            let cluster = Starting { programs: &programs, folder: &folder, secrets: &secrets, name: server.name(), number };
             processes.push(cluster.start_controllers(server)?);
         }
-        let servers = Self { servers, _processes: processes, folder };
+        let servers = Self { servers, _processes: processes, _removing: removing, folder };
         kubeconfig::write(&servers.kubeconfig(), &servers.servers.iter().map(|server| server.access.clone()).collect::<Vec<_>>())?;
         Ok(servers)
     }
@@ -112,7 +124,7 @@ impl Servers {
 
     /// A kubeconfig with a context for each cluster; the control plane's is the current one.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.folder.path().join("kubeconfig")
+        self.folder.join("kubeconfig")
     }
 }
 
@@ -145,15 +157,22 @@ impl Server {
     }
 }
 
-/// A child process that ends with this one.
+/// A child process that ends with this one, even if this one is killed.
 struct Process(Child);
 
 impl Process {
-    fn start(program: &Path, arguments: &[String], log: &Path) -> io::Result<Self> {
-        let output = fs::File::create(log)?;
+    /// Starts a program that works in `folder`.
+    fn start(program: &Path, arguments: &[String], folder: &Path, log: &str) -> io::Result<Self> {
+        let output = fs::File::create(folder.join(log))?;
         let mut command = Command::new("bash");
-        command.args(["-c", UNTIL_INPUT_ENDS]).arg(program).args(arguments);
-        Ok(Self(command.stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output).spawn()?))
+        command.args(["-c", UNTIL_INPUT_ENDS]).arg(folder).arg(program).args(arguments).stdout(output.try_clone()?).stderr(output);
+        Ok(Self(command.stdin(Stdio::piped()).spawn()?))
+    }
+
+    /// Starts what removes `folder` in the end.
+    fn removing(folder: &Path) -> io::Result<Self> {
+        let mut command = Command::new("bash");
+        Ok(Self(command.args(["-c", REMOVE_WHEN_INPUT_ENDS]).arg(folder).stdin(Stdio::piped()).spawn()?))
     }
 }
 
@@ -229,7 +248,7 @@ fn start_etcd(programs: &Path, folder: &Path, processes: &mut Vec<Process>) -> i
         "--unsafe-no-fsync".to_owned(),
         "--log-level=warn".to_owned(),
     ];
-    processes.push(Process::start(&programs.join("etcd"), &arguments, &folder.join("etcd.log"))?);
+    processes.push(Process::start(&programs.join("etcd"), &arguments, folder, "etcd.log")?);
     Ok(client)
 }
 
@@ -246,6 +265,8 @@ impl Starting<'_> {
     fn start_api_server(&self, etcd: &str, processes: &mut Vec<Process>) -> io::Result<Server> {
         let (port, file) = (free_port()?, |name: &str| self.folder.join(name).display().to_string());
         let audit_log = self.folder.join(format!("{}.audit", self.name));
+        // It is there before anything is written to it.
+        fs::File::create(&audit_log)?;
         let arguments = [
             format!("--etcd-servers={etcd}"),
             format!("--etcd-prefix=/{}", self.name),
@@ -265,7 +286,7 @@ impl Starting<'_> {
             format!("--audit-log-path={}", audit_log.display()),
             "--audit-log-mode=blocking".to_owned(),
         ];
-        processes.push(Process::start(&self.programs.join("kube-apiserver"), &arguments, &self.folder.join(format!("{}.log", self.name)))?);
+        processes.push(Process::start(&self.programs.join("kube-apiserver"), &arguments, self.folder, &format!("{}.log", self.name))?);
         let url = format!("https://127.0.0.1:{port}");
         let access =
             Context { name: self.name.to_owned(), url, authority: self.secrets.authority.clone(), token: self.secrets.token.clone() };
@@ -286,11 +307,7 @@ impl Starting<'_> {
             "--kube-api-qps=200".to_owned(),
             "--kube-api-burst=400".to_owned(),
         ];
-        Process::start(
-            &self.programs.join("kube-controller-manager"),
-            &arguments,
-            &self.folder.join(format!("{}.controllers.log", self.name)),
-        )
+        Process::start(&self.programs.join("kube-controller-manager"), &arguments, self.folder, &format!("{}.controllers.log", self.name))
     }
 }
 

@@ -87,9 +87,8 @@ async fn define(client: &kube::Client) {
     for definition in flotilla_api::crd::crds() {
         let (group, spec) = (&definition.spec.group, &definition.spec);
         steps += &format!("- {{ask: GET /apis/{group}/{}/{}, until: 200}}\n", spec.versions[0].name, spec.names.plural);
-        let mut definition = serde_json::to_value(&definition).expect("a definition");
-        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"].as_object_mut().expect("a schema").remove("metadata");
-        post(client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition).await;
+        post(client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &serde_json::to_value(&definition).expect("a definition"))
+            .await;
     }
     let served = replay::parse(&steps).expect("requests");
     replay::replay(client, "default", &served).await.expect("served definitions");

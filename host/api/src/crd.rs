@@ -121,6 +121,8 @@ fn schema<K: JsonSchema>() -> ext::JSONSchemaProps {
     let text = |description: &str| json!({"type": "string", "description": description});
     schema["properties"]["apiVersion"] = text("Group and version of the object.");
     schema["properties"]["kind"] = text("Kind of the object.");
+    // API servers describe it themselves, and refuse a description.
+    schema["properties"]["metadata"] = json!({"type": "object"});
     schema["required"] = json!(["spec"]);
     serde_json::from_value(schema).expect("what the types are derived into is a schema")
 }

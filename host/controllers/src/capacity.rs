@@ -2,7 +2,7 @@
 //!
 //! Source: controlplane.md §5.1 (`nodeSummary`, `resourceSummary`).
 
-use crate::cluster_api::{ClusterApi, ObjectKey};
+use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::live_object::LiveObject;
 use crate::task::Task;
 use flotilla_api::object::Object;
@@ -11,9 +11,13 @@ use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Quantities by resource name, as Kubernetes writes them.
 pub type Amounts = BTreeMap<String, String>;
+
+/// Wait after a watch that failed: the member may be away for long.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// One node, as far as capacity goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,18 +75,23 @@ async fn follow_kind<F: PartialEq + Send>(
     capacity: Arc<Mutex<Capacity>>,
     filled: Arc<dyn Fn() + Send + Sync>,
 ) {
-    let resource = kube::core::ApiResource {
+    let watched = Resource {
         group: String::new(),
         version: "v1".into(),
-        api_version: "v1".into(),
         kind: kind.into(),
         plural: plural.into(),
+        namespaced: plural == "pods",
+        has_status: true,
     };
     let mut events =
-        std::pin::pin!(watcher::watcher(kube::Api::<LiveObject>::all_with(api.client(), &resource), watcher::Config::default()));
+        std::pin::pin!(watcher::watcher(kube::Api::<LiveObject>::all_with(api.client(), &watched.to_kube()), watcher::Config::default()));
     let mut listed = HashMap::new();
     while let Some(event) = events.next().await {
         let is_filled = matches!(event, Ok(Event::InitDone));
+        if event.is_err() {
+            api.metrics().watch_failed(api.role(), &watched);
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
         if let Ok(event) = event {
             let mut capacity = capacity.lock().expect("no code panics while it holds the capacity");
             take(event, facts, slot(&mut capacity), &mut listed);

@@ -1,7 +1,11 @@
 //! One cluster's API: reads and writes of objects of any kind, each with a deadline.
 //!
-//! The only place that builds requests. Knows nothing of what is read or written.
+//! The only place that builds requests, so that every write passes the [`WriteGate`] and is counted. Knows nothing of what is read or
+//! written.
 
+use crate::gate::WriteGate;
+use crate::metrics::{ClusterRole, Metrics};
+use crate::pulse::Pulse;
 use flotilla_api::object::{GroupVersionKind, Object};
 use http::Request as HttpRequest;
 use kube::Client;
@@ -56,7 +60,14 @@ impl Resource {
         }
     }
 
-    fn path(&self, namespace: Option<&str>) -> String {
+    /// `deployments.apps` or `works.work.karmada.io/status`: how metrics and logs call it.
+    pub fn label(&self, is_status: bool) -> String {
+        let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
+        format!("{}{group}{}", self.plural, if is_status { "/status" } else { "" })
+    }
+
+    /// The path of its collection; in this namespace, or in all.
+    pub fn path(&self, namespace: Option<&str>) -> String {
         let root = if self.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", self.group) };
         match namespace.filter(|_| self.namespaced) {
             Some(namespace) => format!("{root}/{}/namespaces/{namespace}/{}", self.version, self.plural),
@@ -66,7 +77,7 @@ impl Resource {
 }
 
 /// Where an object is: namespace (none for cluster scope) and name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey {
     /// Namespace, `None` for a cluster-scoped object.
     pub namespace: Option<Arc<str>>,
@@ -91,6 +102,12 @@ impl ObjectKey {
     }
 }
 
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.namespace {
@@ -112,9 +129,22 @@ pub enum ApiError {
     /// The connection failed or the answer could not be read.
     #[error("{0}")]
     Unreachable(String),
+    /// A write that was not sent, or whose answer is not waited for, because this process does not lead.
+    #[error("this process does not lead: nothing is written")]
+    NotLeading,
 }
 
 impl ApiError {
+    /// What came of it in one word, for metrics: the HTTP status, or what stands for it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Refused(status) => status.code.to_string(),
+            Self::Deadline(_) => "Deadline".to_owned(),
+            Self::Unreachable(_) => "Unreachable".to_owned(),
+            Self::NotLeading => "NotLeading".to_owned(),
+        }
+    }
+
     /// The HTTP status of a refusal.
     pub fn code(&self) -> Option<u16> {
         match self {
@@ -167,17 +197,57 @@ fn error_chain(error: &dyn std::error::Error) -> String {
 pub struct ClusterApi {
     client: Client,
     deadline: Duration,
+    role: ClusterRole,
+    gate: WriteGate,
+    metrics: Metrics,
+    answered: Pulse,
 }
 
 impl ClusterApi {
-    /// `deadline` bounds every single request (watches excepted).
+    /// `deadline` bounds every single request (watches excepted). Writes always pass; see [`ClusterApi::behind`].
     pub fn new(client: Client, deadline: Duration) -> Self {
-        Self { client, deadline }
+        let (gate, metrics, answered) = (WriteGate::default(), Metrics::default(), Pulse::default());
+        Self { client, deadline, role: ClusterRole::Control, gate, metrics, answered }
+    }
+
+    /// The same API, whose writes pass this gate.
+    pub fn behind(self, gate: WriteGate) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// The same API as that of a member: it passes the gate of the control plane, and is counted with it.
+    pub fn as_member_of(self, control: &Self) -> Self {
+        Self { role: ClusterRole::Member, gate: control.gate.clone(), metrics: control.metrics.clone(), ..self }
+    }
+
+    /// The same API past the gate, with another deadline: for what decides whether the gate is open.
+    pub fn ungated(&self, deadline: Duration) -> Self {
+        Self { gate: WriteGate::default(), deadline, ..self.clone() }
     }
 
     /// The client, for watches.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// The control plane, or a member.
+    pub fn role(&self) -> ClusterRole {
+        self.role
+    }
+
+    /// The gate that writes pass.
+    pub fn gate(&self) -> &WriteGate {
+        &self.gate
+    }
+
+    /// Where everything about this fleet is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// When a request was last answered, refusals included (watches excepted).
+    pub fn answered(&self) -> &Pulse {
+        &self.answered
     }
 
     /// Reads an object; `None` when it is not there.
@@ -194,19 +264,19 @@ impl ClusterApi {
     pub async fn create(&self, resource: &Resource, object: &Object) -> Result<Object, ApiError> {
         let key = ObjectKey::of(object);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
-        self.send(self.request(resource, &key).create(&params, bytes(object))).await
+        self.write("create", &key, resource, false, self.request(resource, &key).create(&params, bytes(object))).await
     }
 
     /// Replaces an object; its resourceVersion must be current.
     pub async fn replace(&self, resource: &Resource, object: &Object) -> Result<Object, ApiError> {
         let key = ObjectKey::of(object);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
-        self.send(self.request(resource, &key).replace(&key.name, &params, bytes(object))).await
+        self.write("update", &key, resource, false, self.request(resource, &key).replace(&key.name, &params, bytes(object))).await
     }
 
     /// Merges a patch (RFC 7386) into an object.
     pub async fn patch(&self, resource: &Resource, key: &ObjectKey, patch: &Value) -> Result<Object, ApiError> {
-        self.send(self.request(resource, key).patch(&key.name, &patch_params(), &Patch::Merge(patch))).await
+        self.write("patch", key, resource, false, self.request(resource, key).patch(&key.name, &patch_params(), &Patch::Merge(patch))).await
     }
 
     /// Merges a patch into the status of an object; into the object itself where the resource serves no `/status`.
@@ -214,7 +284,8 @@ impl ClusterApi {
         if !resource.has_status {
             return self.patch(resource, key, patch).await;
         }
-        self.send(self.request(resource, key).patch_subresource("status", &key.name, &patch_params(), &Patch::Merge(patch))).await
+        let request = self.request(resource, key).patch_subresource("status", &key.name, &patch_params(), &Patch::Merge(patch));
+        self.write("patch", key, resource, true, request).await
     }
 
     /// Deletes an object in the background, if it still is the one with this uid; absent is fine.
@@ -223,7 +294,7 @@ impl ClusterApi {
         if let Some(uid) = uid {
             params = params.preconditions(kube::core::params::Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         }
-        match self.send::<Value>(self.request(resource, key).delete(&key.name, &params)).await {
+        match self.write::<Value>("delete", key, resource, false, self.request(resource, key).delete(&key.name, &params)).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(error),
@@ -249,6 +320,22 @@ impl ClusterApi {
         Request::new(resource.path(key.namespace()))
     }
 
+    async fn write<T: serde::de::DeserializeOwned>(
+        &self,
+        verb: &'static str,
+        key: &ObjectKey,
+        resource: &Resource,
+        is_status: bool,
+        request: Result<HttpRequest<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<T, ApiError> {
+        let result = self.gate.write(self.send(request)).await;
+        let code = result.as_ref().err().map_or_else(|| "ok".to_owned(), ApiError::label);
+        let resource = resource.label(is_status);
+        tracing::debug!(cluster = self.role.label(), verb, resource, object = %key, code, "write");
+        self.metrics.wrote(self.role, verb, resource, code);
+        result
+    }
+
     async fn send<T: serde::de::DeserializeOwned>(
         &self,
         request: Result<HttpRequest<Vec<u8>>, kube::core::request::Error>,
@@ -258,10 +345,14 @@ impl ClusterApi {
     }
 
     async fn within_deadline<T>(&self, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ApiError> {
-        match tokio::time::timeout(self.deadline, call).await {
+        let result = match tokio::time::timeout(self.deadline, call).await {
             Ok(result) => result.map_err(ApiError::from),
             Err(_) => Err(ApiError::Deadline(self.deadline)),
+        };
+        if matches!(result, Ok(_) | Err(ApiError::Refused(_))) {
+            self.answered.beat();
         }
+        result
     }
 }
 

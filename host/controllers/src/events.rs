@@ -53,7 +53,7 @@ impl Events {
             "firstTimestamp": now, "lastTimestamp": now, "count": 1,
         }));
         if let Err(error) = self.api.create(&events_resource(), &event).await {
-            tracing::warn!(object = about.display(), reason, "event not written: {error}");
+            tracing::warn!(object = about.display(), reason, %error, "event not written");
         }
     }
 

@@ -6,6 +6,7 @@ use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::clusters::ClusterList;
 use crate::context::{Context, Error, Options, Outcomes};
 use crate::events::Events;
+use crate::health::Activity;
 use crate::members::{Connect, MemberListener, Members};
 use crate::policies::Policies;
 use crate::queue::Next;
@@ -37,13 +38,13 @@ impl Fleet {
         interpreter: Arc<dyn Interpreter>,
         options: Options,
     ) -> Result<Self, regex::Error> {
-        let queues = Queues::new(options.windows);
+        let queues = Queues::new(options.windows, control.metrics().clone());
         let shared: Arc<OnceLock<std::sync::Weak<Context>>> = Arc::default();
         let own_listener = own_listener(queues.clone(), shared.clone());
         let template_listener = template_listener(queues.clone());
         let context = Arc::new(Context {
             control: ControlPlane::new(control.clone(), options.served.clone(), own_listener, template_listener),
-            members: Members::new(connect, member_listener(queues.clone())),
+            members: Members::new(control.clone(), connect, member_listener(queues.clone())),
             clusters: ClusterList::default(),
             policies: Policies::new(&options.skipped_namespaces)?,
             queues: queues.clone(),
@@ -86,6 +87,18 @@ impl Fleet {
         interpret_again(&self.context);
     }
 
+    /// What the controllers are doing, for [`crate::health`].
+    pub fn activity(&self) -> Activity {
+        let control = &self.context.control;
+        let tasks = self.tasks.iter().map(|(name, task)| (*name, !task.is_finished()));
+        let own = Own::ALL.into_iter().map(|kind| control.own(kind).observe_watch(true));
+        let templates = control.all_templates();
+        Activity {
+            tasks: tasks.chain([("execution", self.context.queues.is_executing())]).collect(),
+            watches: own.chain(templates.iter().map(|store| store.observe_watch(false))).collect(),
+        }
+    }
+
     /// Whether nothing waits and nothing is at work (probes of members aside).
     pub fn is_idle(&self) -> bool {
         self.context.queues.depths().iter().all(|(_, depth)| *depth == 0)
@@ -118,13 +131,14 @@ fn run_queues(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
         ($queue:ident, $at_once:literal, $reconcile:path) => {{
             let shared = context.clone();
             let run = move |key| $reconcile(shared.clone(), key);
-            (stringify!($queue), Task::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, run)))
+            let metrics = context.queues.metrics.clone();
+            (stringify!($queue), Task::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, metrics, run)))
         }};
     }
     let clusters = cluster::Clusters::new(context.clone());
     let probe = move |name| clusters.clone().reconcile(name);
     vec![
-        ("clusters", Task::spawn(context.queues.clusters.clone().run("clusters", 64, probe))),
+        ("clusters", Task::spawn(context.queues.clusters.clone().run("clusters", 64, context.queues.metrics.clone(), probe))),
         run!(discovery, 1, discover),
         run!(policies, 1, policies::reconcile),
         run!(templates, 16, detector::reconcile),

@@ -164,15 +164,16 @@ impl Member {
 
 /// All members that are connected.
 pub struct Members {
+    control: ClusterApi,
     connect: Box<dyn Connect>,
     listener: MemberListener,
     connected: RwLock<HashMap<String, Arc<Member>>>,
 }
 
 impl Members {
-    /// None yet.
-    pub fn new(connect: Box<dyn Connect>, listener: MemberListener) -> Self {
-        Self { connect, listener, connected: RwLock::default() }
+    /// None yet. Writes to members pass the gate of `control`.
+    pub fn new(control: ClusterApi, connect: Box<dyn Connect>, listener: MemberListener) -> Self {
+        Self { control, connect, listener, connected: RwLock::default() }
     }
 
     /// The member of this name, if it is connected.
@@ -186,7 +187,7 @@ impl Members {
         if let Some(member) = self.get(cluster.name()).filter(|member| member.connected_by == connected_by) {
             return Ok(member);
         }
-        let api = self.connect.connect(cluster).await?;
+        let api = self.connect.connect(cluster).await?.as_member_of(&self.control);
         let member = Arc::new(Member {
             name: cluster.name().to_owned(),
             api,

@@ -5,13 +5,14 @@
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::context::{Error, writing};
 use crate::events::{Events, Severity};
+use crate::health::Activity;
 use crate::queue::{Next, WorkQueue};
 use crate::store::{Store, no_index};
 use crate::task::Task;
 use crate::watch::CONTROL_PLANE;
 use flotilla_api::labels;
 use flotilla_api::object::Object;
-use flotilla_interpreter::store::{LoadOutcome, PluginStore};
+use flotilla_interpreter::store::{LoadOutcome, PluginStore, Source};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ impl Plugins {
         let shared = Arc::new(Shared { events: Events::new(api.clone()), api, config_maps, plugins, queue });
         for key in shared.config_maps.keys().unwrap_or_default() {
             if let Err(error) = shared.clone().reconcile(key.clone()).await {
-                tracing::warn!(config_map = %key, "{error}");
+                tracing::warn!(config_map = %key, %error, "plugin not reported about");
             }
         }
         shared.plugins.complete(true);
@@ -54,7 +55,7 @@ impl Plugins {
     /// Follows changes from now on; `changed` is called after each that changes who answers.
     pub fn follow(&mut self, changed: Arc<dyn Fn() + Send + Sync>) {
         let shared = self.shared.clone();
-        let run = self.shared.queue.clone().run("plugins", 2, move |key| {
+        let run = self.shared.queue.clone().run("plugins", 2, self.shared.api.metrics().clone(), move |key| {
             let (shared, changed) = (shared.clone(), changed.clone());
             async move {
                 let before = shared.plugins.chain();
@@ -66,6 +67,12 @@ impl Plugins {
             }
         });
         self.run = Some(Task::spawn(run));
+    }
+
+    /// What keeps the plugins up to date, for [`crate::health`].
+    pub fn activity(&self) -> Activity {
+        let tasks = self.run.iter().map(|run| ("plugins", !run.is_finished()));
+        Activity { tasks: tasks.collect(), watches: vec![self.shared.config_maps.observe_watch(true)] }
     }
 }
 
@@ -81,6 +88,10 @@ impl Shared {
         // Compiling takes up to seconds: not on a thread that others need.
         let loaded = tokio::task::spawn_blocking(move || plugins.apply_config_map(&input)).await;
         let outcome = loaded.map_err(|_| Error::Waiting(format!("{}: loading was cut off", config_map.display())))?;
+        if let LoadOutcome::Refused(error) = &outcome {
+            let source = Source::ConfigMap { namespace: config_map.namespace().unwrap_or_default().into(), name: config_map.name().into() };
+            self.api.metrics().load_failed(self.plugins.name_of(&source).as_deref(), error.reason);
+        }
         self.report(&key, &config_map, &outcome).await?;
         Ok(Next::Wait)
     }
@@ -102,7 +113,7 @@ impl Shared {
         if config_map.annotation(labels::PLUGIN_STATUS) == Some(&status) {
             return Ok(());
         }
-        tracing::info!(config_map = %key, "{status}");
+        tracing::info!(config_map = %key, status, "plugin looked at");
         let patch = json!({"metadata": {"annotations": {labels::PLUGIN_STATUS: status}}});
         match self.api.patch(&config_maps(), key, &patch).await {
             Ok(written) => self.config_maps.observe(&written),

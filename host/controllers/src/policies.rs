@@ -239,7 +239,7 @@ impl Policies {
                     }
                     index.insert(policy);
                 }
-                Err(error) => tracing::error!("{error}"),
+                Err(error) => tracing::error!(%error, "policy cannot be read"),
             },
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of Kubernetes. A key that is added while it is at work runs again afterwards, so no change is lost.
 
+use crate::metrics::Metrics;
 use futures::FutureExt;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 /// First wait after a failure; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
@@ -66,8 +68,21 @@ struct Item {
     due: Option<Instant>,
     /// When the wait that is going on began.
     since: Option<Instant>,
-    is_running: bool,
+    /// Since when it is at work.
+    running_since: Option<Instant>,
     failures: u32,
+}
+
+impl Item {
+    fn is_running(&self) -> bool {
+        self.running_since.is_some()
+    }
+
+    /// Since when it is at work, or could be.
+    fn waiting_since(&self, now: Instant) -> Option<Instant> {
+        let due = self.due.filter(|due| *due <= now).map(|due| self.since.unwrap_or(due));
+        self.running_since.into_iter().chain(due).min()
+    }
 }
 
 impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> Default for WorkQueue<K> {
@@ -112,7 +127,14 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
 
     /// How many keys wait or are at work.
     pub fn len(&self) -> usize {
-        self.state().items.values().filter(|item| item.due.is_some() || item.is_running).count()
+        self.state().items.values().filter(|item| item.due.is_some() || item.is_running()).count()
+    }
+
+    /// How long the oldest key that is at work, or could be, has waited; 0 when there is none.
+    pub fn oldest(&self) -> Duration {
+        let now = Instant::now();
+        let since = self.state().items.values().filter_map(|item| item.waiting_since(now)).min();
+        since.map_or(Duration::ZERO, |since| now.duration_since(since))
     }
 
     /// Whether nothing waits and nothing is at work.
@@ -122,7 +144,7 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
 
     /// Runs keys until dropped, at most `concurrency` at a time. An error, or a panic, is logged and the key retried with growing
     /// waits.
-    pub async fn run<F, R, E>(self, name: &'static str, concurrency: usize, reconcile: F)
+    pub async fn run<F, R, E>(self, name: &'static str, concurrency: usize, metrics: Metrics, reconcile: F)
     where
         F: Fn(K) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Next, E>> + Send + 'static,
@@ -135,13 +157,18 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
             let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
             let key = self.next().await;
             while workers.try_join_next().is_some() {}
-            let (queue, work) = (self.clone(), reconcile(key.clone()));
-            workers.spawn(async move {
+            // Of the level of what is logged in it: a filter that lets errors pass must not take the key from them.
+            let span = tracing::error_span!("reconcile", controller = name, key = ?key);
+            let (queue, metrics, work) = (self.clone(), metrics.clone(), reconcile(key.clone()));
+            let run = async move {
+                let started = Instant::now();
                 let result = AssertUnwindSafe(work).catch_unwind().await;
                 let result = result.map_or_else(|_| Err("it panicked".to_owned()), |result| result.map_err(|error| error.to_string()));
-                queue.finish(name, key, result);
+                metrics.reconciled(name, result.is_ok(), started.elapsed());
+                queue.finish(key, result);
                 drop(permit);
-            });
+            };
+            workers.spawn(run.instrument(span));
         }
     }
 
@@ -167,11 +194,11 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
         }
     }
 
-    fn finish(&self, name: &str, key: K, result: Result<Next, String>) {
+    fn finish(&self, key: K, result: Result<Next, String>) {
         let now = Instant::now();
         let mut state = self.state();
         let Some(item) = state.items.get_mut(&key) else { return };
-        item.is_running = false;
+        item.running_since = None;
         let wanted = match result {
             Ok(next) => {
                 item.failures = 0;
@@ -184,7 +211,7 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
                 let delay = backoff(item.failures);
                 item.failures = item.failures.saturating_add(1);
                 if item.failures == 1 || item.failures.is_power_of_two() {
-                    tracing::warn!(controller = name, key = ?key, attempt = item.failures, retry_in = ?delay, error, "reconcile failed");
+                    tracing::warn!(attempt = item.failures, retry_in = ?delay, error, "reconcile failed");
                 }
                 Some(now + delay)
             }
@@ -233,7 +260,7 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
     fn put_at(&mut self, key: K, due: Instant) {
         let item = self.items.entry(key.clone()).or_default();
         item.due = Some(due);
-        if !item.is_running {
+        if !item.is_running() {
             self.sequence += 1;
             self.due.push(Reverse((due, self.sequence, key)));
         }
@@ -242,7 +269,7 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
     /// The key that is due, or when the next one will be.
     fn take_due(&mut self, now: Instant) -> Result<K, Option<Instant>> {
         while let Some(Reverse((due, _, key))) = self.due.peek() {
-            let is_valid = self.items.get(key).is_some_and(|item| item.due == Some(*due) && !item.is_running);
+            let is_valid = self.items.get(key).is_some_and(|item| item.due == Some(*due) && !item.is_running());
             if is_valid && *due > now {
                 return Err(Some(*due));
             }
@@ -251,7 +278,7 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
                 let item = self.items.get_mut(&key).expect("looked up above");
                 item.due = None;
                 item.since = None;
-                item.is_running = true;
+                item.running_since = Some(now);
                 return Ok(key);
             }
         }
@@ -270,7 +297,7 @@ mod tests {
 
     fn recorded(queue: &WorkQueue<&'static str>, concurrency: usize) -> mpsc::UnboundedReceiver<&'static str> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(queue.clone().run("test", concurrency, move |key| {
+        tokio::spawn(queue.clone().run("test", concurrency, Metrics::default(), move |key| {
             let sender = sender.clone();
             async move {
                 sender.send(key).expect("the test listens");
@@ -299,7 +326,7 @@ mod tests {
         let queue = WorkQueue::new();
         let (sender, mut runs) = mpsc::unbounded_channel();
         let handle = queue.clone();
-        tokio::spawn(queue.clone().run("test", 4, move |key: &'static str| {
+        tokio::spawn(queue.clone().run("test", 4, Metrics::default(), move |key: &'static str| {
             let (sender, queue) = (sender.clone(), handle.clone());
             async move {
                 if sender.send(key).is_ok() && queue.len() == 1 {
@@ -338,7 +365,7 @@ mod tests {
     async fn failures_are_spaced_out_and_do_not_hold_others() {
         let queue = WorkQueue::new();
         let (sender, mut runs) = mpsc::unbounded_channel();
-        tokio::spawn(queue.clone().run("test", 1, move |key: &'static str| {
+        tokio::spawn(queue.clone().run("test", 1, Metrics::default(), move |key: &'static str| {
             let sender = sender.clone();
             async move {
                 sender.send((key, Instant::now())).expect("the test listens");
@@ -352,5 +379,39 @@ mod tests {
         let (_, second) = runs.recv().await.expect("runs");
         let (_, third) = runs.recv().await.expect("runs");
         assert!(second - first >= FIRST_BACKOFF && third - second >= 2 * FIRST_BACKOFF);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure_that_is_retried() {
+        let queue = WorkQueue::new();
+        let (sender, mut runs) = mpsc::unbounded_channel();
+        tokio::spawn(queue.clone().run("test", 1, Metrics::default(), move |key: &'static str| {
+            let sender = sender.clone();
+            async move {
+                sender.send(key).expect("the test listens");
+                assert_ne!(key, "broken", "a bug");
+                Ok::<_, String>(Next::Wait)
+            }
+        }));
+        queue.add("broken");
+        queue.add("web");
+        for expected in ["broken", "web", "broken"] {
+            assert_eq!(runs.recv().await, Some(expected));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_key_is_told_but_not_one_that_is_not_due() {
+        let queue = WorkQueue::new();
+        queue.add_after("later", Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(queue.oldest(), Duration::ZERO);
+        queue.add("web");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        queue.add("db");
+        assert_eq!(queue.oldest(), Duration::from_secs(2));
+        tokio::spawn(queue.clone().run("test", 1, Metrics::default(), |_| std::future::pending::<Result<Next, String>>()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!((queue.oldest(), queue.len()), (Duration::from_secs(1), 3));
     }
 }

@@ -1,17 +1,20 @@
 //! What is to be done: one queue for each arrow, and for each member its own, so that a member that hangs holds up nobody else.
 
 use crate::cluster_api::ObjectKey;
+use crate::metrics::Metrics;
 use crate::queue::{Next, Window, WorkQueue};
 use crate::served::GroupKind;
 use crate::task::Task;
 use crate::watch::Own;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::fmt::{self, Debug};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// A template: kind (whatever the version) and place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TemplateKey {
     /// Group and kind.
     pub kind: GroupKind,
@@ -19,8 +22,14 @@ pub struct TemplateKey {
     pub key: ObjectKey,
 }
 
+impl Debug for TemplateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.key)
+    }
+}
+
 /// A binding of either scope.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BindingKey {
     /// [`Own::ResourceBinding`] or [`Own::ClusterResourceBinding`].
     pub kind: Own,
@@ -33,6 +42,12 @@ impl BindingKey {
     pub fn new(namespace: Option<&str>, name: &str) -> Self {
         let key = ObjectKey::new(namespace, name);
         Self { kind: if key.namespace.is_some() { Own::ResourceBinding } else { Own::ClusterResourceBinding }, key }
+    }
+}
+
+impl Debug for BindingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.kind, self.key)
     }
 }
 
@@ -57,10 +72,23 @@ impl Default for Windows {
 /// What runs a Work's key of one member: given by the execution controller.
 pub type RunWork = Arc<dyn Fn(ObjectKey) -> BoxFuture<'static, Result<Next, String>> + Send + Sync>;
 
+/// One queue at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueState {
+    /// Its name, that of its controller.
+    pub name: &'static str,
+    /// Keys that wait or are at work.
+    pub depth: usize,
+    /// How long the oldest key that is at work, or could be, has waited.
+    pub oldest: Duration,
+}
+
 /// All queues.
 pub struct Queues {
     /// Windows of the settled queues.
     pub windows: Windows,
+    /// Where reconciles are counted.
+    pub metrics: Metrics,
     /// Discovery of the control plane is old.
     pub discovery: WorkQueue<()>,
     /// Clusters to probe, by name.
@@ -93,9 +121,10 @@ const WORKS_AT_ONCE: usize = 16;
 
 impl Queues {
     /// Empty queues.
-    pub fn new(windows: Windows) -> Arc<Self> {
+    pub fn new(windows: Windows, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
             windows,
+            metrics,
             discovery: WorkQueue::new(),
             clusters: WorkQueue::new(),
             policies: WorkQueue::new(),
@@ -131,29 +160,50 @@ impl Queues {
         self.binding_statuses.add_settled(key, self.windows.binding_status);
     }
 
-    /// How many keys wait or are at work in each queue.
+    /// How many keys wait or are at work in each queue, probes of members aside.
     pub fn depths(&self) -> Vec<(&'static str, usize)> {
-        let works = self.works.lock().expect("no code panics while it holds the queues").values().map(|works| works.queue.len()).sum();
+        self.states().into_iter().filter(|state| state.name != "clusters").map(|state| (state.name, state.depth)).collect()
+    }
+
+    /// All queues as they are now; those of members as one.
+    pub fn states(&self) -> Vec<QueueState> {
+        fn of<K: Clone + Eq + Hash + Ord + Debug + Send + 'static>(name: &'static str, queue: &WorkQueue<K>) -> QueueState {
+            QueueState { name, depth: queue.len(), oldest: queue.oldest() }
+        }
+        let works = self.works().values().map(|works| of("execution", &works.queue)).fold(
+            QueueState { name: "execution", depth: 0, oldest: Duration::ZERO },
+            |sum, one| QueueState { depth: sum.depth + one.depth, oldest: sum.oldest.max(one.oldest), ..sum },
+        );
         vec![
-            ("discovery", self.discovery.len()),
-            ("policies", self.policies.len()),
-            ("templates", self.templates.len()),
-            ("bindings", self.bindings.len()),
-            ("works", works),
-            ("work-statuses", self.work_statuses.len()),
-            ("binding-statuses", self.binding_statuses.len()),
-            ("namespaces", self.namespaces.len()),
+            of("discovery", &self.discovery),
+            of("clusters", &self.clusters),
+            of("policies", &self.policies),
+            of("templates", &self.templates),
+            of("bindings", &self.bindings),
+            works,
+            of("work_statuses", &self.work_statuses),
+            of("binding_statuses", &self.binding_statuses),
+            of("namespaces", &self.namespaces),
         ]
     }
 
+    /// Whether all queues of members are being worked off.
+    pub fn is_executing(&self) -> bool {
+        self.works().values().all(|works| works.run.as_ref().is_some_and(|run| !run.is_finished()))
+    }
+
+    fn works(&self) -> MutexGuard<'_, HashMap<String, Works>> {
+        self.works.lock().expect("no code panics while it holds the queues")
+    }
+
     fn works_of(&self, cluster: &str) -> WorkQueue<ObjectKey> {
-        let mut works = self.works.lock().expect("no code panics while it holds the queues");
+        let mut works = self.works();
         if let Some(works) = works.get(cluster) {
             return works.queue.clone();
         }
         let queue = WorkQueue::new();
         let run = self.run_work.get().cloned();
-        let run = run.map(|run| Task::spawn(queue.clone().run("execution", WORKS_AT_ONCE, move |key| run(key))));
+        let run = run.map(|run| Task::spawn(queue.clone().run("execution", WORKS_AT_ONCE, self.metrics.clone(), move |key| run(key))));
         works.insert(cluster.to_owned(), Works { queue: queue.clone(), run });
         queue
     }

@@ -4,7 +4,9 @@
 //! ([`Store::observe`]), so that the next decision never starts from a state that we ourselves made stale.
 
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
+use crate::health::Watch;
 use crate::live_object::LiveObject;
+use crate::pulse::Pulse;
 use crate::task::Task;
 use flotilla_api::object::Object;
 use futures::{Stream, StreamExt};
@@ -119,6 +121,7 @@ pub struct Store {
     listener: Listener,
     synced: watch::Sender<bool>,
     watch: Mutex<Option<Task>>,
+    heard: Pulse,
 }
 
 #[derive(Default)]
@@ -149,6 +152,7 @@ impl Store {
             listener: Box::new(listener),
             synced: watch::Sender::new(false),
             watch: Mutex::default(),
+            heard: Pulse::default(),
         })
     }
 
@@ -217,22 +221,26 @@ impl Store {
     /// Follows all objects of the resource in the cluster until the store is dropped or stopped. Reconnects by itself; what was known
     /// stays known meanwhile.
     pub fn follow(self: &Arc<Self>, api: &ClusterApi) {
-        self.follow_in(kube::Api::all_with(api.client(), &self.resource.to_kube()), watcher::Config::default());
+        let kube_api = kube::Api::all_with(self.heard.listen(api.client()), &self.resource.to_kube());
+        self.follow_in(api, kube_api, watcher::Config::default());
     }
 
     /// Follows only objects with this label, of one namespace where one is given.
     pub fn follow_labelled(self: &Arc<Self>, api: &ClusterApi, namespace: Option<&str>, label: &str) {
-        let resource = self.resource.to_kube();
+        let (client, resource) = (self.heard.listen(api.client()), self.resource.to_kube());
         let kube_api = match namespace {
-            Some(namespace) => kube::Api::namespaced_with(api.client(), namespace, &resource),
-            None => kube::Api::all_with(api.client(), &resource),
+            Some(namespace) => kube::Api::namespaced_with(client, namespace, &resource),
+            None => kube::Api::all_with(client, &resource),
         };
-        self.follow_in(kube_api, watcher::Config::default().labels(label));
+        self.follow_in(api, kube_api, watcher::Config::default().labels(label));
     }
 
-    fn follow_in(self: &Arc<Self>, kube_api: kube::Api<LiveObject>, config: watcher::Config) {
+    fn follow_in(self: &Arc<Self>, api: &ClusterApi, kube_api: kube::Api<LiveObject>, config: watcher::Config) {
         // The task must not keep the store: it ends with it.
-        let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config)));
+        let (role, metrics) = (api.role(), api.metrics().clone());
+        let failed = move |resource: &Resource| metrics.watch_failed(role, resource);
+        let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config), failed));
+        self.heard.beat();
         *self.watch() = Some(watch);
     }
 
@@ -241,9 +249,15 @@ impl Store {
         *self.watch() = None;
     }
 
-    /// Whether [`Store::follow`] was called and goes on.
-    pub fn is_followed(&self) -> bool {
-        self.watch().as_ref().is_some_and(|task| !task.is_finished())
+    /// Its watch, for [`crate::health`].
+    pub fn observe_watch(&self, is_required: bool) -> Watch {
+        Watch {
+            resource: self.resource.plural.clone(),
+            is_followed: self.watch().as_ref().is_some_and(|task| !task.is_finished()),
+            is_synced: self.is_synced(),
+            is_required,
+            heard: self.heard.last(),
+        }
     }
 
     fn watch(&self) -> MutexGuard<'_, Option<Task>> {
@@ -376,7 +390,7 @@ impl Store {
 }
 
 /// Hands events to a store as long as somebody has it.
-async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Event<LiveObject>>>) {
+async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Event<LiveObject>>>, failed: impl Fn(&Resource)) {
     let mut events = std::pin::pin!(events);
     let mut listed: Option<HashSet<ObjectKey>> = None;
     let mut failures = 0u32;
@@ -389,6 +403,7 @@ async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Even
             }
             Err(error) => {
                 failures += 1;
+                failed(&store.resource);
                 if failures.is_power_of_two() {
                     tracing::warn!(cluster = store.cluster, resource = store.resource.plural, failures, %error, "watch failed");
                 }

@@ -7,8 +7,9 @@ use crate::store::{Change, NotSynced, Store, no_index};
 use flotilla_api::labels;
 use flotilla_api::object::{GroupVersionKind, Object};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The name by which messages and metrics call the control plane.
 pub const CONTROL_PLANE: &str = "the control plane";
@@ -114,26 +115,33 @@ fn facts_of_binding(binding: &Object) -> Vec<String> {
 
 /// What the control plane serves, for whoever must know it without the rest of the controllers.
 #[derive(Clone, Default)]
-pub struct SharedServed(Arc<RwLock<Option<Arc<Served>>>>);
+pub struct SharedServed(watch::Sender<Option<Arc<Served>>>);
 
 impl SharedServed {
     /// What is served, once discovery has answered.
     pub fn get(&self) -> Option<Arc<Served>> {
-        self.0.read().expect("no code panics while it holds the snapshot").clone()
+        self.0.borrow().clone()
     }
 
     /// Replaces what is served, as far as it is known; says whether anything changed.
     pub fn set(&self, served: Served) -> bool {
-        let mut current = self.0.write().expect("no code panics while it holds the snapshot");
-        let served = match current.as_deref() {
-            Some(before) => served.or_as_before(before),
-            None => served,
-        };
-        let is_changed = current.as_deref() != Some(&served);
-        if is_changed {
-            *current = Some(Arc::new(served));
-        }
-        is_changed
+        self.0.send_if_modified(|current| {
+            let served = match current.as_deref() {
+                Some(before) => served.or_as_before(before),
+                None => served,
+            };
+            let is_changed = current.as_deref() != Some(&served);
+            if is_changed {
+                *current = Some(Arc::new(served));
+            }
+            is_changed
+        })
+    }
+
+    /// Waits until discovery has answered once.
+    pub async fn wait(&self) {
+        // The sender lives in self, so this cannot fail while self is borrowed.
+        let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 }
 
@@ -157,8 +165,9 @@ impl ControlPlane {
         Self { api, own: own.collect(), served, templates: Mutex::default(), template_listener }
     }
 
-    /// Starts the watches of our own kinds and waits until all are filled.
+    /// Waits for discovery, without which nothing can be decided; then starts the watches of our own kinds and waits until all are filled.
     pub async fn start(&self) {
+        self.served.wait().await;
         for store in self.own.values() {
             store.follow(&self.api);
         }

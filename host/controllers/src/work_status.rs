@@ -64,7 +64,7 @@ fn reflected(context: &Context, key: &ObjectKey, work: &Work) -> Result<Option<M
     let Some(observed) = member.store(resource).get(&ObjectKey::of(manifest))? else { return Ok(None) };
     let reflected = collect::reflect(&observed.parse(), &resource.plural, &*context.interpreter)?;
     if let Some(Err(error)) = &reflected.unwell {
-        tracing::warn!(work = %key, cluster, "health is unknown: {error}");
+        tracing::warn!(work = %key, cluster, %error, "health is unknown");
     }
     Ok(Some(reflected.status))
 }

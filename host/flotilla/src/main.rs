@@ -8,6 +8,7 @@ mod exit;
 mod input;
 mod output;
 mod plugins;
+mod process;
 mod reached;
 mod running;
 

@@ -5,22 +5,25 @@ use crate::plugins::runtime;
 use flotilla_controllers::cluster_api::ClusterApi;
 use flotilla_controllers::context::Options;
 use flotilla_controllers::fleet::{Fleet, interpret_again};
+use flotilla_controllers::health::Activity;
 use flotilla_controllers::members::Connect;
+use flotilla_controllers::metrics::Metrics;
 use flotilla_controllers::plugins::Plugins;
+use flotilla_controllers::queues::Queues;
 use flotilla_controllers::served::GroupKind;
+use flotilla_controllers::task::Task;
 use flotilla_interpreter::store::{LoadOutcome, PluginStore};
 use flotilla_interpreter::{Chain, built_in};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::AbortHandle;
 
 /// How often a plugin folder is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// A plugin store over the built-in plugins, with those of a folder.
-pub fn plugin_store(folder: Option<&Path>, options: &Options) -> Result<Arc<PluginStore>, Failure> {
+pub fn plugin_store(folder: Option<&Path>, options: &Options, metrics: &Metrics) -> Result<Arc<PluginStore>, Failure> {
     let runtime = runtime()?;
     let built_in = built_in::load(&runtime).map_err(|error| crate::plugins::refused("the built-in plugins", &error))?;
     let served = options.served.clone();
@@ -30,17 +33,20 @@ pub fn plugin_store(folder: Option<&Path>, options: &Options) -> Result<Arc<Plug
     };
     let store = PluginStore::new(Chain::new(Arc::new(runtime), built_in).with_served_versions(Arc::new(versions)));
     if let Some(folder) = folder {
-        reload(&store, folder)
+        reload(&store, folder, metrics)
             .map_err(|error| Failure::new(Code::BadInput, format!("cannot read plugin folder `{}`: {error}", folder.display())))?;
     }
     Ok(Arc::new(store))
 }
 
-fn reload(store: &PluginStore, folder: &Path) -> std::io::Result<()> {
+fn reload(store: &PluginStore, folder: &Path, metrics: &Metrics) -> std::io::Result<()> {
     for (source, outcome) in store.reload_folder(folder)? {
         match outcome {
-            LoadOutcome::Loaded { plugin, version, .. } => tracing::info!(plugin, version, "loaded from {source:?}"),
-            LoadOutcome::Refused(error) => tracing::warn!(reason = %error.reason, "{source:?} is refused: {}", error.message),
+            LoadOutcome::Loaded { plugin, version, .. } => tracing::info!(plugin, version, %source, "plugin loaded"),
+            LoadOutcome::Refused(error) => {
+                metrics.load_failed(store.name_of(&source).as_deref(), error.reason);
+                tracing::warn!(reason = %error.reason, %source, error = error.message, "plugin refused");
+            }
         }
     }
     Ok(())
@@ -48,9 +54,9 @@ fn reload(store: &PluginStore, folder: &Path) -> std::io::Result<()> {
 
 /// Running controllers; they end when this is dropped.
 pub struct Running {
-    _fleet: Fleet,
-    _plugins: Plugins,
-    folder: Option<AbortHandle>,
+    fleet: Fleet,
+    plugins: Plugins,
+    folder: Option<Task>,
 }
 
 impl Running {
@@ -62,27 +68,38 @@ impl Running {
         folder: Option<PathBuf>,
         options: Options,
     ) -> Result<Self, Failure> {
+        let metrics = control.metrics().clone();
         let mut plugins = Plugins::start(control.clone(), store.clone()).await;
         let fleet = Fleet::start(control, connect, store.clone(), options).await;
         let fleet =
             fleet.map_err(|error| Failure::new(Code::BadInput, format!("`--skipped-namespaces` holds no regular expression: {error}")))?;
-        let context = fleet.context().clone();
-        let changed: Arc<dyn Fn() + Send + Sync> = Arc::new(move || interpret_again(&context));
+        let context = Arc::downgrade(fleet.context());
+        let changed: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+            if let Some(context) = context.upgrade() {
+                interpret_again(&context);
+            }
+        });
         plugins.follow(changed.clone());
-        let folder = folder.map(|folder| tokio::spawn(watch_folder(store, folder, changed)).abort_handle());
-        Ok(Self { _fleet: fleet, _plugins: plugins, folder })
+        let folder = folder.map(|folder| Task::spawn(watch_folder(store, folder, metrics, changed)));
+        Ok(Self { fleet, plugins, folder })
+    }
+
+    /// What everything that runs is doing.
+    pub fn activity(&self) -> Activity {
+        let (mut activity, plugins) = (self.fleet.activity(), self.plugins.activity());
+        activity.tasks.extend(plugins.tasks);
+        activity.tasks.extend(self.folder.iter().map(|folder| ("plugin-folder", !folder.is_finished())));
+        activity.watches.extend(plugins.watches);
+        activity
+    }
+
+    /// The queues of the controllers.
+    pub fn queues(&self) -> &Queues {
+        &self.fleet.context().queues
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(folder) = &self.folder {
-            folder.abort();
-        }
-    }
-}
-
-async fn watch_folder(store: Arc<PluginStore>, folder: PathBuf, changed: Arc<dyn Fn() + Send + Sync>) {
+async fn watch_folder(store: Arc<PluginStore>, folder: PathBuf, metrics: Metrics, changed: Arc<dyn Fn() + Send + Sync>) {
     let mut known = newest(&folder);
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -91,11 +108,11 @@ async fn watch_folder(store: Arc<PluginStore>, folder: PathBuf, changed: Arc<dyn
             continue;
         }
         known = now;
-        let (loading, path) = (store.clone(), folder.clone());
-        let loaded = tokio::task::spawn_blocking(move || reload(&loading, &path)).await;
+        let (loading, path, metrics) = (store.clone(), folder.clone(), metrics.clone());
+        let loaded = tokio::task::spawn_blocking(move || reload(&loading, &path, &metrics)).await;
         match loaded {
             Ok(Ok(())) => changed(),
-            Ok(Err(error)) => tracing::warn!(folder = %folder.display(), "plugin folder cannot be read, its plugins stay: {error}"),
+            Ok(Err(error)) => tracing::warn!(folder = %folder.display(), %error, "plugin folder cannot be read, its plugins stay"),
             Err(_) => tracing::warn!(folder = %folder.display(), "loading was cut off"),
         }
     }

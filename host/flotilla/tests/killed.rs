@@ -170,7 +170,9 @@ fn seen(output: ChildStdout) -> Seen {
 /// Starts controllers of a process of their own.
 fn controllers(sandbox: &Sandbox, number: usize) -> Program {
     let kubeconfig = sandbox.path("kubeconfig").display().to_string();
-    Program::start(&["controllers", "--kubeconfig", &kubeconfig], sandbox.path(&format!("controllers-{number}.log")))
+    // A Lease that a killed process holds would keep the next one waiting.
+    let args = ["controllers", "--kubeconfig", &kubeconfig, "--leader-elect=false", "--health-address", "0"];
+    Program::start(&args, sandbox.path(&format!("controllers-{number}.log")))
 }
 
 /// Users act, controllers are killed; the last ones live on.

@@ -60,7 +60,8 @@ metadata: {name: mirrored}";
 const MIRRORED_RULES: &str = "  overrideRules:
     - targetCluster: {clusterNames: [member2]}
       overriders:
-        imageOverrider: [{component: Registry, operator: add, value: mirror.example.com}]
+        imageOverrider:
+          - {component: Registry, operator: add, value: mirror.example.com, predicate: {path: /spec/template/spec/containers/0/image}}
 ";
 
 const WEB: &str = "

@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
         world every-hook {
             import flotilla:interpreter/host@1.0.0;
             import flotilla:interpreter/kube@1.0.0;
+            import flotilla:interpreter/last-words@1.0.0;
             export flotilla:interpreter/replicas@1.0.0;
             export flotilla:interpreter/components@1.0.0;
             export flotilla:interpreter/revision@1.0.0;
@@ -25,7 +26,7 @@ wasmtime::component::bindgen!({
     world: "flotilla:host/every-hook",
 });
 
-pub(crate) use flotilla::interpreter::{host, kube, types};
+pub(crate) use flotilla::interpreter::{host, kube, last_words, types};
 
 /// The package of the contract, without its version.
 pub(crate) const PACKAGE: &str = "flotilla:interpreter";

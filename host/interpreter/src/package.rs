@@ -287,7 +287,7 @@ fn link(runtime: &Runtime, component: &Component, manifest: &Manifest) -> Result
 
 fn check_import(engine: &wasmtime::Engine, name: &str, import: &ComponentItem) -> Result<(), LoadError> {
     let unknown = || {
-        let offered = "the host offers `log`, `settings`, `now` and `kube` only";
+        let offered = "the host offers `log`, `settings`, `now`, `say` and `kube` only";
         LoadError::new(LoadReason::UnknownImport, format!("the component imports `{name}`; {offered}, build it without"))
     };
     let Some(interface) = InterfaceName::parse(name) else { return Err(unknown()) };
@@ -296,6 +296,7 @@ fn check_import(engine: &wasmtime::Engine, name: &str, import: &ComponentItem) -
         _ if interface.major > contract::MAJOR => return Err(too_new(interface.major, interface.minor)),
         "types" => &[][..],
         "host" => &["log", "settings", "now"],
+        "last-words" => &["say"],
         "kube" => &["pod-requirements", "pod-dependencies", "quantity-sum", "quantity-compare", "quantity-value"],
         _ => return Err(unknown()),
     };

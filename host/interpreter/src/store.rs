@@ -173,6 +173,11 @@ impl PluginStore {
         state.sources.keys().map(|source| (source.clone(), arranged.outcome(&state, source))).collect()
     }
 
+    /// The name of the plugin that a source holds, as far as it can be told.
+    pub fn name_of(&self, source: &Source) -> Option<String> {
+        self.state().sources.get(source)?.about.name.clone()
+    }
+
     fn apply(&self, source: Source, parts: Parts) -> LoadOutcome {
         let seen = parts.fingerprint();
         let base = {

@@ -196,6 +196,12 @@ fn settings_that_a_plugin_does_not_accept_are_refused() {
 }
 
 #[test]
+fn what_a_plugin_says_before_it_traps_is_told() {
+    let error = load("last-words", "").err().expect("it traps");
+    assert!(error.message.contains(", saying `oh`"), "{error}");
+}
+
+#[test]
 fn what_manifest_and_component_say_must_fit() {
     let reason = |file: &str, manifest: &str| load(file, manifest).err().expect("it is refused").reason.to_string();
     assert_eq!(reason("healthy", "match: {targets: [apps/v1/Deployment]}"), "TargetNotDeclared");

@@ -2,14 +2,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// One cluster as a context of the file.
-#[derive(Debug, Clone)]
+/// One cluster as a context of the file. Printed without its token.
+#[derive(Clone)]
 pub struct Context {
     /// Name of context, cluster and user.
     pub name: String,
@@ -19,6 +19,12 @@ pub struct Context {
     pub authority: String,
     /// Bearer token.
     pub token: String,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// The file's text; the first context is the current one.

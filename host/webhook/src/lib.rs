@@ -1,4 +1,4 @@
-//! HTTP comes in: the resource interpreter webhook that an existing Karmada calls, and the admission webhook of the control plane.
+//! HTTP comes in: the resource interpreter webhook that an existing Karmada calls, the admission webhook of the control plane, and probes.
 //!
 //! Parses and maps; answers come from plugins (through [`flotilla_api::interpretation::Interpreter`]) and from `core::admission`.
 //! Never calls out.
@@ -7,11 +7,13 @@
 mod admission;
 mod interpreter;
 mod policies;
+mod probes;
 pub mod server;
 
 pub use admission::{Admission, Admitted, Denied};
 pub use interpreter::LONGEST_CALL;
 pub use policies::{PLUGIN_NAMESPACE, PolicyAdmission};
+pub use probes::{Probes, probes_router, serve_probes};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

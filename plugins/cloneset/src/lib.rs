@@ -4,7 +4,7 @@ mod number;
 mod status;
 
 use flotilla_sdk::{
-    Changes, Demand, Dependencies, Dependency, Error, Fields, Health, Json, Replicas, Result, Revision, Shape, Verdict, kube,
+    Changes, Demand, Dependencies, Dependency, Error, Fields, Health, PodReferences, Replicas, Result, Revision, Shape, Verdict,
 };
 
 struct CloneSet;
@@ -104,17 +104,13 @@ struct Pods {
     #[fields(path = "/metadata/namespace")]
     namespace: Option<String>,
     #[fields(path = "/spec/template")]
-    template: Json,
+    template: PodReferences,
 }
 
 impl Dependencies for CloneSet {
     type Reads = Pods;
     fn find(template: Pods) -> Result<Vec<Dependency>> {
-        if !template.template.is_object() {
-            return Err(Error::invalid(format!("spec.template: expected an object, found {}", template.template.as_text())));
-        }
         let namespace = template.namespace.as_deref().unwrap_or("default");
-        let references = kube::pod_dependencies(&template.template, Some(namespace))?;
-        Ok(references.into_iter().map(Dependency::from).collect())
+        Ok(template.template.dependencies(Some(namespace)).into_iter().map(Dependency::from).collect())
     }
 }

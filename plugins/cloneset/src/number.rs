@@ -14,9 +14,13 @@ impl Number {
         Self(self.0.saturating_add(other.0))
     }
 
+    fn whole(integer: i64) -> Self {
+        Self(i128::from(integer) * PARTS)
+    }
+
     /// The number that a text spells: `3`, `-2.5`.
     fn spelled(text: &str) -> Option<Self> {
-        let (integer, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let Some((integer, fraction)) = text.split_once('.') else { return text.parse().ok().map(Self::whole) };
         let whole: i64 = integer.parse().ok()?;
         if !fraction.bytes().all(|digit| digit.is_ascii_digit()) {
             return None;

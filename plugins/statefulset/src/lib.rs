@@ -3,7 +3,8 @@
 mod status;
 
 use flotilla_sdk::{
-    Changes, Demand, Dependencies, Dependency, Error, Fields, Health, Json, Presence, Reference, Replicas, Result, Revision, Verdict, kube,
+    Changes, Demand, Dependencies, Dependency, Error, Fields, Health, Json, PodReferences, Presence, Reference, Replicas, Result, Revision,
+    Verdict,
 };
 
 struct StatefulSet;
@@ -88,7 +89,7 @@ struct Pods {
     #[fields(path = "/metadata/namespace")]
     namespace: Option<String>,
     #[fields(path = "/spec/template")]
-    template: Option<Json>,
+    template: Option<PodReferences>,
     #[fields(path = "/spec/volumeClaimTemplates", default)]
     claims: Vec<Claim>,
 }
@@ -107,7 +108,7 @@ impl Dependencies for StatefulSet {
         let own = |reference: &Reference| {
             reference.kind == "PersistentVolumeClaim" && template.claims.iter().any(|claim| claim.name == reference.name)
         };
-        let all = kube::pod_dependencies(pods, template.namespace.as_deref())?;
+        let all = pods.dependencies(template.namespace.as_deref());
         Ok(all.into_iter().filter(|reference| !own(reference)).map(Dependency::from).collect())
     }
 }

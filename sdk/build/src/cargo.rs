@@ -85,7 +85,7 @@ fn command(request: &Request) -> Command {
     }
     res.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(&request.manifest).join("\u{1f}"));
     let (strip, debug) = if request.debug { ("none", "full") } else { ("symbols", "none") };
-    for setting in ["opt-level='s'", "lto=true", "codegen-units=1", "panic='abort'"] {
+    for setting in ["opt-level=2", "lto=true", "codegen-units=1", "panic='abort'"] {
         res.arg("--config").arg(format!("profile.release.{setting}"));
     }
     res.arg("--config").arg(format!("profile.release.strip='{strip}'"));

@@ -27,6 +27,7 @@ macro_rules! world {
                     "flotilla:interpreter/types@1.0.0": crate::bindings::replicas::flotilla::interpreter::types,
                     "flotilla:interpreter/host@1.0.0": crate::bindings::replicas::flotilla::interpreter::host,
                     "flotilla:interpreter/kube@1.0.0": crate::bindings::replicas::flotilla::interpreter::kube,
+                    "flotilla:interpreter/last-words@1.0.0": crate::bindings::replicas::flotilla::interpreter::last_words,
                 },
             });
         }
@@ -41,7 +42,7 @@ world!(aggregation, "aggregation-plugin", "export_aggregation", "flotilla_sdk::b
 world!(health, "health-plugin", "export_health", "flotilla_sdk::bindings::health");
 world!(dependencies, "dependencies-plugin", "export_dependencies", "flotilla_sdk::bindings::dependencies");
 
-pub use replicas::flotilla::interpreter::{host, kube, types};
+pub use replicas::flotilla::interpreter::{host, kube, last_words, types};
 use types::{Change, Component, Declaration, Demand, Dependency, HookError, Verdict};
 
 /// A plugin's answers in the contract's form.

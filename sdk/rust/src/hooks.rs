@@ -112,8 +112,23 @@ fn item<S: Fields>(value: Value<'_>) -> Result<Item<S>> {
     })
 }
 
-/// Runs before each hook: a panic is written to the log, since all that the host sees of it is a trap.
+/// Runs before each hook: a panic says its text, since all that the host sees of it is a trap.
 pub(crate) fn begin() {
     #[cfg(target_arch = "wasm32")]
-    std::panic::set_hook(Box::new(|panic| crate::log(crate::Level::Error, &panic.to_string())));
+    std::panic::set_hook(Box::new(|panic| {
+        let told = std::fmt::Write::write_fmt(&mut LastWords, format_args!("{panic}"));
+        told.expect("saying does not fail");
+    }));
+}
+
+/// Tells the host what is written to it.
+#[cfg(target_arch = "wasm32")]
+struct LastWords;
+
+#[cfg(target_arch = "wasm32")]
+impl std::fmt::Write for LastWords {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        text.chars().for_each(crate::bindings::last_words::say);
+        Ok(())
+    }
 }

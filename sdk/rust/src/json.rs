@@ -98,16 +98,11 @@ pub fn write_key(key: &str, into: &mut String) {
     into.push(':');
 }
 
-/// Appends a text that needs no escapes.
-fn append(text: impl fmt::Display, into: &mut String) {
-    write!(into, "{text}").expect("writing to memory does not fail");
-}
-
 macro_rules! scalar {
     ($($type:ty: $zero:expr),*) => {$(
         impl ToJson for $type {
             fn write(&self, into: &mut String) {
-                append(self, into);
+                write!(into, "{self}").expect("writing to memory does not fail");
             }
             fn is_zero(&self) -> bool {
                 *self == $zero
@@ -120,7 +115,19 @@ scalar!(i64: 0, i32: 0, u32: 0, bool: false);
 
 impl ToJson for str {
     fn write(&self, into: &mut String) {
-        append(hifijson::str::Display::new(self), into);
+        into.push('"');
+        let mut written = 0;
+        for (at, byte) in self.bytes().enumerate().filter(|(_, byte)| matches!(byte, ..b' ' | b'"' | b'\\')) {
+            into.push_str(&self[written..at]);
+            written = at + 1;
+            match byte {
+                b'"' | b'\\' => into.extend(['\\', byte.into()]),
+                b'\n' => into.push_str("\\n"),
+                control => write!(into, "\\u{control:04x}").expect("writing to memory does not fail"),
+            }
+        }
+        into.push_str(&self[written..]);
+        into.push('"');
     }
     fn is_zero(&self) -> bool {
         self.is_empty()

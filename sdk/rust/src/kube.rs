@@ -2,7 +2,7 @@
 
 use crate::bindings::kube;
 use crate::host::needs_host;
-use crate::{Error, Json, Reference, Result};
+use crate::{Error, Json, Result};
 use std::cmp::Ordering;
 
 /// What one pod of this template needs, as ReplicaRequirements; none when it needs nothing in particular.
@@ -10,12 +10,6 @@ pub fn pod_requirements(pod_template: &Json) -> Result<Option<Json>> {
     needs_host("pod_requirements");
     let needs = kube::pod_requirements(pod_template.as_text()).map_err(Error::InvalidObject)?;
     Ok(needs.map(Json::from_text))
-}
-
-/// The objects in `namespace` that this pod template refers to, sorted by kind and name.
-pub fn pod_dependencies(pod_template: &Json, namespace: Option<&str>) -> Result<Vec<Reference>> {
-    needs_host("pod_dependencies");
-    kube::pod_dependencies(pod_template.as_text(), namespace).map_err(Error::InvalidObject)
 }
 
 /// The sum of quantities (`100m`, `1Gi`), in the format of the first that is not zero; `0` for an empty list.

@@ -53,6 +53,8 @@ mod json;
 pub mod kube;
 mod memory;
 mod path;
+mod pods;
+mod tree;
 mod value;
 mod words;
 
@@ -70,6 +72,7 @@ pub use identity::bytes;
 pub use json::write_key;
 pub use json::{Json, ToJson};
 pub use path::Path;
+pub use pods::PodReferences;
 pub use value::Value;
 pub use words::{Component, Demand, Dependency, Reference, Requirements, Verdict};
 

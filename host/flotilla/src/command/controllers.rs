@@ -1,11 +1,17 @@
-//! `flotilla controllers`: the controllers against any control plane.
+//! `flotilla controllers`: the controllers against any control plane, one of several processes at a time.
 
-use crate::exit::{Code, Failure};
+mod connect;
+mod preflight;
+
+use crate::exit::{Code, Failure, bad_input};
+use crate::process::{Process, answer_probes};
 use crate::running::{Running, block_on, plugin_store, until_told_to_end};
 use flotilla_controllers::cluster_api::ClusterApi;
 use flotilla_controllers::context::Options;
+use flotilla_controllers::gate::WriteGate;
+use flotilla_controllers::lease::{Elector, Lost, Timing, identity};
 use flotilla_controllers::members::ConnectBySecret;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use k8s_openapi::jiff::SignedDuration;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,8 +28,50 @@ pub struct Controllers {
     /// Context in the kubeconfig, instead of its current one
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+    /// Where `/livez`, `/readyz` and `/metrics` are served over plain HTTP (default 127.0.0.1:8080), `0` for nowhere
+    #[arg(long, value_name = "ADDRESS")]
+    health_address: Option<String>,
+    #[command(flatten)]
+    election: Election,
     #[command(flatten)]
     settings: ControllerSettings,
+}
+
+/// Name of the Lease.
+const LEASE: &str = "flotilla";
+
+/// Flags of leader election.
+#[derive(Debug, Clone, clap::Args)]
+struct Election {
+    /// Whether to wait for a Lease before doing anything; without it, this must be the only process
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    leader_elect: bool,
+    /// Namespace of the Lease `flotilla`
+    #[arg(long, value_name = "NAMESPACE", default_value = "flotilla-system")]
+    leader_election_namespace: String,
+    /// Others take over from a leader that has not renewed its Lease for so long
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    lease_duration: Duration,
+    /// A leader that could not renew its Lease for so long writes nothing more and ends
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    renew_deadline: Duration,
+    /// Time between two attempts to take or renew the Lease
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    retry_period: Duration,
+}
+
+/// A duration as Kubernetes writes it.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text.parse().map_err(|_| "give a duration like `15s` or `500ms`".to_owned())?;
+    Duration::try_from(parsed).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+impl Election {
+    fn timing(&self) -> Result<Timing, Failure> {
+        let timing = Timing { lease_duration: self.lease_duration, renew_deadline: self.renew_deadline, retry_period: self.retry_period };
+        timing.check().map_err(|why| bad_input(why).hint("see `--lease-duration`, `--renew-deadline` and `--retry-period`"))?;
+        Ok(timing)
+    }
 }
 
 /// Flags of all commands that run controllers.
@@ -56,46 +104,68 @@ impl ControllerSettings {
 }
 
 impl Controllers {
-    /// Runs until it is told to end.
+    /// Runs until it is told to end, or until another process leads.
     pub fn run(self) -> Result<Code, Failure> {
-        block_on(async {
-            let client = self.client().await?;
-            let version = client.apiserver_version().await.map_err(|error| unreachable(&format!("{error}")))?;
-            tracing::info!(version = version.git_version, "connected to the control plane");
-            let control = ClusterApi::new(client, CONTROL_DEADLINE);
-            let options = self.settings.options();
-            let store = plugin_store(self.settings.plugins.as_deref(), &options)?;
-            let connect = Box::new(ConnectBySecret::new(control.clone()));
-            let running = Running::start(control, connect, store, self.settings.plugins.clone(), options).await?;
-            tracing::info!("the controllers run");
-            until_told_to_end().await?;
-            drop(running);
-            Ok(Code::Done)
-        })
+        let timing = self.election.timing()?;
+        block_on(self.serve(timing))
     }
 
-    async fn client(&self) -> Result<kube::Client, Failure> {
-        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
-        let config = match &self.kubeconfig {
-            Some(path) => {
-                let cannot = |error: kube::config::KubeconfigError| {
-                    Failure::new(Code::BadInput, format!("kubeconfig `{}` cannot be used: {error}", path.display()))
-                };
-                let kubeconfig = Kubeconfig::read_from(path).map_err(cannot)?;
-                kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(cannot)?
+    async fn serve(self, timing: Timing) -> Result<Code, Failure> {
+        let client = connect::client(self.kubeconfig.as_deref(), self.context.as_deref()).await?;
+        let gate = if self.election.leader_elect { WriteGate::shut() } else { WriteGate::default() };
+        let control = ClusterApi::new(client.clone(), CONTROL_DEADLINE).behind(gate);
+        let process = Process::new(control.clone());
+        let _probes = answer_probes(process.clone(), self.health_address.as_deref()).await?;
+        let version = client.apiserver_version().await.map_err(|error| connect::explain(&error))?;
+        tracing::info!(version = version.git_version, "connected to the control plane");
+        preflight::check(&control).await?;
+        let lease_namespace = self.election.leader_elect.then_some(self.election.leader_election_namespace.as_str());
+        preflight::rights(&control, preflight::needed(lease_namespace)).await?;
+        let mut elector = lease_namespace.map(|namespace| Elector::new(&control, namespace, LEASE, identity(), timing));
+        let result = self.lead(&control, &process, elector.as_mut()).await;
+        // Answers to what was sent are waited for; then nothing runs any more that could send something; then the next may lead.
+        control.gate().drain().await;
+        process.set_running(None);
+        if let Some(elector) = &mut elector {
+            elector.release().await;
+        }
+        result
+    }
+
+    /// Waits for the Lease where there is an election, then runs the controllers.
+    async fn lead(&self, control: &ClusterApi, process: &Process, mut elector: Option<&mut Elector>) -> Result<Code, Failure> {
+        let mut told_to_end = std::pin::pin!(until_told_to_end());
+        let options = self.settings.options();
+        let store = plugin_store(self.settings.plugins.as_deref(), &options, control.metrics())?;
+        process.set_plugins(store.clone());
+        if let Some(elector) = &mut elector {
+            tokio::select! {
+                () = elector.acquire() => {}
+                ended = &mut told_to_end => return ended.map(|()| Code::Done),
             }
-            None if self.context.is_some() => kube::Config::from_kubeconfig(&options)
-                .await
-                .map_err(|error| Failure::new(Code::BadInput, format!("the kubeconfig cannot be used: {error}")))?,
-            None => kube::Config::infer().await.map_err(|error| {
-                Failure::new(Code::BadInput, format!("there is no kubeconfig: {error}")).hint("give one with `--kubeconfig FILE`")
-            })?,
+        }
+        let run = async {
+            let connect = Box::new(ConnectBySecret::new(control.clone()));
+            process.set_running(Some(Running::start(control.clone(), connect, store, self.settings.plugins.clone(), options).await?));
+            tracing::info!("the controllers run");
+            std::future::pending::<Result<Code, Failure>>().await
         };
-        kube::Client::try_from(config).map_err(|error| unreachable(&error.to_string()))
+        let keep = async {
+            match elector {
+                Some(elector) => elector.keep().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            lost = keep => Err(self.deposed(&lost)),
+            failed = run => failed,
+            ended = told_to_end => ended.map(|()| Code::Done),
+        }
     }
-}
 
-fn unreachable(why: &str) -> Failure {
-    Failure::new(Code::Unreachable, format!("the control plane cannot be reached: {why}"))
-        .hint("check `kubectl --kubeconfig … get --raw /readyz`")
+    fn deposed(&self, lost: &Lost) -> Failure {
+        let namespace = &self.election.leader_election_namespace;
+        Failure::new(Code::Negative, format!("Lease {namespace}/{LEASE} is lost: {lost}; nothing more is written"))
+            .hint("start it again: it stands by until the Lease is free")
+    }
 }

@@ -71,7 +71,10 @@ impl Init {
             crds().iter().map(|crd| Object(serde_json::to_value(crd).expect("a definition always prints"))).collect();
         objects.push(Object(json!({
             "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": PLUGIN_NAMESPACE, "labels": {labels::SYSTEM: labels::SYSTEM_VALUE}},
+            "metadata": {
+                "name": PLUGIN_NAMESPACE,
+                "labels": {labels::SYSTEM: labels::SYSTEM_VALUE, "pod-security.kubernetes.io/enforce": "restricted"},
+            },
         })));
         let rendered = parse_documents(MANIFEST).expect("a test reads the manifest");
         objects.extend(rendered.into_iter().filter(|document| !document.is_null()).map(Object));
@@ -129,6 +132,7 @@ impl Init {
         for object in &others {
             put(&cluster, object).await?;
         }
+        eprintln!("next: `flotilla join NAME --cluster-kubeconfig FILE` for each member");
         Ok(Code::Done)
     }
 }

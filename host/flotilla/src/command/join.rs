@@ -34,7 +34,7 @@ pub struct Between {
     /// Context of the control plane, instead of the current one
     #[arg(long, value_name = "NAME", visible_alias = "karmada-context")]
     pub context: Option<String>,
-    /// Kubeconfig of the cluster
+    /// Kubeconfig of the cluster, where its context is not in that of the control plane
     #[arg(long, value_name = "FILE")]
     pub cluster_kubeconfig: Option<PathBuf>,
     /// Context of the cluster; without it, the one that is named like the cluster, or the current one

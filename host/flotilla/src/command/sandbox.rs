@@ -69,8 +69,8 @@ impl Sandbox {
         .map_err(|error| Failure::new(Code::BadInput, format!("the clusters cannot start: {error}")))?;
         progress.say("loading plugins");
         let options = self.settings.options();
-        let store = plugin_store(self.settings.plugins.as_deref(), &options)?;
         let control = ClusterApi::new(clusters.control().api.client_as("flotilla"), Duration::from_secs(20));
+        let store = plugin_store(self.settings.plugins.as_deref(), &options, control.metrics())?;
         bootstrap::install(&control, &clusters).await?;
         clusters.control().api.set_admission(Some(Arc::new(SandboxAdmission::new(store.chain()))));
         let running = match self.without_controllers {

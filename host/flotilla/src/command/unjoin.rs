@@ -63,7 +63,7 @@ impl Unjoin {
             say(&control, &format!("secret/{}", secret.name));
         }
         match &member {
-            Some(member) => self.clean(member).await?,
+            Some(member) => self.clean(member, patience).await?,
             None => {
                 eprintln!("the account `{}` stays in the cluster: no `--cluster-kubeconfig` was given", names::service_account_name(name))
             }
@@ -144,7 +144,7 @@ impl Unjoin {
     }
 
     /// Removes the account from the member. The namespace goes only when nothing else is in it.
-    async fn clean(&self, member: &Reached) -> Result<(), Failure> {
+    async fn clean(&self, member: &Reached, patience: Duration) -> Result<(), Failure> {
         let namespace = &self.between.cluster_namespace;
         let objects = in_member(&self.between.name, namespace);
         let (space, account) = objects.split_first().expect("the namespace is the first");
@@ -160,6 +160,12 @@ impl Unjoin {
         if others + secrets > 0 {
             eprintln!("namespace `{namespace}` stays in the cluster: others use it");
         } else if member.delete(&resource_of(space), &ObjectKey::of(space)).await? {
+            let is_gone = |found: Option<&Object>| match found {
+                None => Ok(()),
+                Some(_) => Err(format!("namespace `{namespace}` of the cluster is being emptied")),
+            };
+            let gone = member.until(&resource_of(space), &ObjectKey::of(space), patience, is_gone).await;
+            gone.map_err(|why| Failure::new(Code::Negative, format!("{why} after {} s", patience.as_secs())))?;
             say(member, &reference(space));
         }
         Ok(())

@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Context of the control plane.
 pub const CONTROL: &str = "flotilla";
@@ -22,6 +23,7 @@ pub fn is_real() -> bool {
 }
 
 /// Whether a test that needs real API servers can run; says so where it cannot.
+#[allow(dead_code, reason = "not every suite asks")]
 pub fn needs_real_servers(test: &str) -> bool {
     if !is_real() {
         println!("skipped: {test} needs real API servers: FLOTILLA_TEST_BACKEND=kubernetes");
@@ -39,10 +41,15 @@ enum Backend {
     Kubernetes(Servers),
 }
 
+/// Real API servers take two processes for each cluster: one test after the other.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Running clusters. They end when this is dropped.
 pub struct Clusters {
     backend: Backend,
     folder: TempDir,
+    // Last: the next begins when these have ended.
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 /// What became of one call.
@@ -72,6 +79,7 @@ impl Clusters {
     /// Starts a control plane and this many members.
     pub async fn start(members_wanted: usize) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let turn = if is_real() { Some(TURN.lock().await) } else { None };
         let backend = if is_real() {
             let servers = tokio::task::spawn_blocking(move || Servers::start(members_wanted)).await;
             Backend::Kubernetes(servers.expect("no panic").expect("the servers start"))
@@ -80,7 +88,7 @@ impl Clusters {
             let options = SandboxOptions { members: members(members_wanted), kubeconfig, ..SandboxOptions::default() };
             Backend::Sandbox(Box::new(Sandbox::start(options).await.expect("the sandbox starts")))
         };
-        Self { backend, folder }
+        Self { backend, folder, _turn: turn }
     }
 
     /// The sandbox, where the clusters are of one.
@@ -169,11 +177,11 @@ impl Clusters {
 }
 
 /// What differs from how users run the controllers: suites run side by side.
-pub const CONTROLLERS: &[&str] = &[];
+pub const CONTROLLERS: &[&str] = &["--health-address=0"];
 
 /// Runs a command to its end.
 pub async fn ran(command: &mut Command) -> Ran {
-    let output = tokio::time::timeout(PATIENCE * 2, command.output()).await;
+    let output = tokio::time::timeout(PATIENCE * 4, command.output()).await;
     let output = output.unwrap_or_else(|_| panic!("{command:?} does not end")).expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }

@@ -2,6 +2,7 @@
 
 use crate::clusters::{CONTROL, Clusters, Ran, needs_real_servers, root};
 use crate::pods::{Pods, helm, refused};
+use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
@@ -23,6 +24,14 @@ fn template(helm: &Path, flags: &[&str]) -> Ran {
 
 fn kinds(rendered: &str, kind: &str) -> usize {
     rendered.lines().filter(|line| *line == format!("kind: {kind}")).count()
+}
+
+#[test]
+fn the_chart_is_of_this_version() {
+    let chart = std::fs::read_to_string(root().join(CHART).join("Chart.yaml")).expect("it is in the checkout");
+    for field in ["version", "appVersion"] {
+        assert!(chart.contains(&format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"))), "{field} is another:\n{chart}");
+    }
 }
 
 #[test]
@@ -94,6 +103,28 @@ spec:
     - overriders: {imageOverrider: [{component: Registry, operator: add, value: registry.example.org}]}
 ";
 
+/// The webhook takes a plugin and refuses another; the controllers load it and say so.
+async fn load_plugin(clusters: &Clusters) {
+    let broken = "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: broken, namespace: flotilla-system, labels: {plugin.flotilla.io/enabled: 'true'}}
+binaryData: {plugin.wasm: AA==}
+";
+    let file = clusters.folder().join("plugin.yaml");
+    let apply = ["apply", "--server-side", "-f", &file.display().to_string()];
+    std::fs::write(&file, broken).expect("written");
+    clusters.kubectl(CONTROL, &apply).await.fails(1, "admission webhook \"plugins.flotilla.io\" denied the request");
+    let manifest = clusters.flotilla(&["plugin", "manifest", "deploy/samples/webshop-plugin/webshop.wasm"]).await.done();
+    std::fs::write(&file, manifest).expect("written");
+    clusters.kubectl(CONTROL, &apply).await.done();
+    let status = "/metadata/annotations/plugin.flotilla.io~1status";
+    let is_loaded = |plugin: Option<&Value>| {
+        plugin.and_then(|plugin| plugin.pointer(status)?.as_str()).is_some_and(|status| status.starts_with("Loaded"))
+    };
+    clusters.until(CONTROL, &["-n", "flotilla-system", "configmap", "webshop-1.0.0"], is_loaded).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_charts_account_may_do_what_the_controllers_do() {
     if !needs_real_servers("the_charts_account_may_do_what_the_controllers_do") {
@@ -103,6 +134,10 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
     let clusters = Clusters::start(1).await;
     let kubeconfig = clusters.kubeconfig().display().to_string();
     let on = ["--kubeconfig", &kubeconfig, "--kube-context", CONTROL, "--namespace", "flotilla-system"];
+    // Warns of pods that the strictest standard would refuse.
+    clusters.kubectl(CONTROL, &["create", "namespace", "flotilla-system"]).await.done();
+    let strict = ["label", "namespace", "flotilla-system", "pod-security.kubernetes.io/warn=restricted"];
+    clusters.kubectl(CONTROL, &strict).await.done();
     let install = ["install", "flotilla", CHART, "--create-namespace", "--set-json", TEMPLATES];
     let installed = run(&helm, &[&install[..], &on].concat());
     assert_eq!(installed.err, "", "no warnings");
@@ -117,6 +152,7 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
         clusters.kubectl(context, &["apply", "-f", definition]).await.done();
         clusters.kubectl(context, &["wait", "--for=condition=Established", "-f", definition]).await.done();
     }
+    load_plugin(&clusters).await;
     clusters.kubectl(CONTROL, &["create", "namespace", "shop"]).await.done();
     clusters.apply(CONTROL, PROPAGATED).await;
     let image = "/spec/template/spec/containers/0/image";
@@ -140,8 +176,10 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
     assert!(done > 50, "the account did only {done} requests");
     drop(pods);
 
-    // An upgrade keeps the certificate, an uninstall the kinds.
+    // An upgrade keeps the certificate and the way into the members, an uninstall the kinds.
     run(&helm, &[&["upgrade", "flotilla", CHART][..], &on].concat()).done();
+    let namespace = clusters.get(CONTROL, &["namespace", "karmada-cluster"]).await.expect("it stays");
+    assert_eq!(namespace["status"]["phase"], "Active");
     assert_eq!(clusters.get(CONTROL, &certificate).await.expect("it stays")["data"], made["data"]);
     run(&helm, &[&["uninstall", "flotilla"][..], &on].concat()).done();
     assert!(clusters.get(CONTROL, &["customresourcedefinition", "clusters.cluster.karmada.io"]).await.is_some());

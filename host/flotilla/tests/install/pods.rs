@@ -32,7 +32,7 @@ impl Pods {
         let authority = clusters.folder().join("pods-ca.crt");
         let (webhook, address) = webhook(clusters, &["--ca-out".to_owned(), authority.display().to_string()]).await;
         call_at(clusters, &format!("https://{address}"), &std::fs::read(&authority).expect("it was written")).await;
-        Self { _processes: vec![webhook, clusters.controllers(&account_kubeconfig(clusters).await)] }
+        Self { _processes: vec![webhook, controllers(clusters).await] }
     }
 }
 
@@ -52,6 +52,39 @@ async fn account_kubeconfig(clusters: &Clusters) -> PathBuf {
     let path = clusters.folder().join("account.yaml");
     kubeconfig::write(&path, &[Context { token: token.trim().to_owned(), ..access }]).expect("written");
     path
+}
+
+/// Runs the controllers with the arguments of their Deployment, under its account; returns when its probes succeed.
+async fn controllers(clusters: &Clusters) -> Child {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let container = container(clusters, "flotilla-controllers").await;
+    let arguments = arguments(&container, "--health-address=", &free.to_string());
+    let log = std::fs::File::create(clusters.folder().join("controllers.log")).expect("a file");
+    let mut command = clusters.command(env!("CARGO_BIN_EXE_flotilla"));
+    command.args(arguments).arg("--kubeconfig").arg(account_kubeconfig(clusters).await).stderr(log);
+    let child = command.spawn().expect("the program starts");
+    for probe in ["readinessProbe", "livenessProbe", "startupProbe"] {
+        let url = format!("http://{free}{}", container[probe]["httpGet"]["path"].as_str().expect("a path"));
+        let mut curl = clusters.command("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--retry", "60", "--retry-delay", "1", "--retry-all-errors", &url]);
+        ran(&mut curl).await.done();
+    }
+    child
+}
+
+/// The container of a Deployment of the installation.
+async fn container(clusters: &Clusters, deployment: &str) -> Value {
+    let deployment = clusters.get(CONTROL, &["-n", "flotilla-system", "deployment", deployment]).await.expect("it was installed");
+    deployment["spec"]["template"]["spec"]["containers"][0].clone()
+}
+
+/// Its arguments, but for the address that is listened on.
+fn arguments(container: &Value, flag: &str, address: &str) -> Vec<String> {
+    let arguments = container["args"].as_array().expect("arguments").iter().filter_map(Value::as_str);
+    let arguments: Vec<String> =
+        arguments.map(|text| if text.starts_with(flag) { format!("{flag}{address}") } else { text.to_owned() }).collect();
+    assert!(arguments.contains(&format!("{flag}{address}")), "no {flag} in {arguments:?}");
+    arguments
 }
 
 /// Flags for the certificate that the installation made, after a look at whether it is one for the Service.
@@ -79,7 +112,9 @@ async fn certificate_files(clusters: &Clusters) -> Vec<String> {
 /// Runs the webhook; returns its address too.
 async fn webhook(clusters: &Clusters, flags: &[String]) -> (Child, String) {
     let mut command = clusters.command(env!("CARGO_BIN_EXE_flotilla"));
-    command.args(["webhook", "--listen", "127.0.0.1:0"]).args(flags).stderr(Stdio::piped());
+    let listening = arguments(&container(clusters, "flotilla-webhook").await, "--listen=", "127.0.0.1:0");
+    let own_certificate = listening.into_iter().filter(|text| !text.starts_with("--tls-"));
+    command.args(own_certificate).args(flags).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
     let listening = async {
@@ -95,7 +130,8 @@ async fn webhook(clusters: &Clusters, flags: &[String]) -> (Child, String) {
     (child, address)
 }
 
-/// Has the API server call the webhooks of the installation at a URL: no Service leads to a process.
+/// Has the API server call the webhooks of the installation at a URL, since no Service leads to a process: in place of its own
+/// configurations, which an upgrade brings back.
 async fn call_at(clusters: &Clusters, url: &str, authority: &[u8]) {
     for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
         let mut configuration = clusters.get(CONTROL, &[kind, "flotilla"]).await.expect("it was installed");
@@ -103,9 +139,11 @@ async fn call_at(clusters: &Clusters, url: &str, authority: &[u8]) {
             let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default().to_owned();
             webhook["clientConfig"] = json!({"url": format!("{url}{path}"), "caBundle": STANDARD.encode(authority)});
         }
+        configuration["metadata"] = json!({"name": "flotilla-processes"});
         let file = clusters.folder().join(format!("{kind}.json"));
         std::fs::write(&file, configuration.to_string()).expect("written");
-        clusters.kubectl(CONTROL, &["replace", "-f", &file.display().to_string()]).await.done();
+        clusters.kubectl(CONTROL, &["create", "-f", &file.display().to_string()]).await.done();
+        clusters.kubectl(CONTROL, &["delete", kind, "flotilla"]).await.done();
     }
 }
 

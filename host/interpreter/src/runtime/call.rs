@@ -2,7 +2,7 @@
 //!
 //! One of these is made for every call and thrown away after it; nothing in it reaches the next call.
 
-use crate::contract::{host, kube, types};
+use crate::contract::{host, kube, last_words, types};
 use crate::kube_functions;
 use flotilla_api::interpretation::{Operation, Origin};
 use serde_json::Value;
@@ -37,6 +37,8 @@ pub(crate) struct Call {
     /// The answer depends on the time of the call.
     pub asked_now: bool,
     pub log: Vec<LogLine>,
+    /// Why it traps, if it says so.
+    pub last_words: String,
 }
 
 /// A line that a plugin logged.
@@ -103,6 +105,25 @@ impl host::Host for Call {
     fn now(&mut self) -> String {
         self.asked_now = true;
         rfc3339((self.clock)())
+    }
+}
+
+impl last_words::Host for Call {
+    fn say(&mut self, character: char) {
+        if self.last_words.len() < LOG_LINE_BYTES {
+            self.last_words.push(character);
+        }
+    }
+}
+
+impl Call {
+    /// What it logged. Of a call that failed its last words are the end.
+    pub fn into_log(mut self) -> Vec<LogLine> {
+        if !self.last_words.is_empty() {
+            let text = std::mem::take(&mut self.last_words);
+            host::Host::log(&mut self, host::Level::Error, text);
+        }
+        self.log
     }
 }
 

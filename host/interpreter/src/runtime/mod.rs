@@ -158,7 +158,7 @@ impl Runtime {
         let call = store.into_data();
         match answer {
             Ok(answer) => Ok(Done { answer, asked_now: call.asked_now, memory: call.memory.used, log: call.log }),
-            Err(error) => Err(Failure { log: call.log, ..classify(&error, &callee.limits) }),
+            Err(error) => Err(Failure { log: call.into_log(), ..classify(&error, &callee.limits) }),
         }
     }
 
@@ -184,6 +184,7 @@ impl Runtime {
             memory: Memory { limit: callee.limits.memory, used: 0 },
             asked_now: false,
             log: Vec::new(),
+            last_words: String::new(),
         };
         let mut store = Store::new(&self.engine, call);
         store.limiter(|call| call);
