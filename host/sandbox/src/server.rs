@@ -229,6 +229,9 @@ impl ApiServer {
         if parts.method == Method::POST && target.name.is_none() && target.version == "v1" && !reviews::of_group(&target.group).is_empty() {
             return self.review(parts, body, &target);
         }
+        if reviews::of_group(&target.group).iter().any(|(plural, ..)| *plural == target.plural) {
+            return Err(ApiError::no_method());
+        }
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
             return if types.is_built_in(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };

@@ -216,7 +216,7 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
             })
         }
         "application/strategic-merge-patch+json" => {
-            let patch = patches::read(&call.body)?;
+            let patch = patches::read_strategic(&call.body)?;
             let schema = of.schema.as_ref().ok_or_else(patches::unsupported_media_type)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
@@ -309,12 +309,7 @@ fn configuration(call: &Call) -> Result<Value, ApiError> {
     };
     let text = |field: &str| wanted[field].as_str().unwrap_or("");
     let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let is_known = if call.of.custom.is_some() {
-        !api_version.is_empty() && !kind.is_empty()
-    } else {
-        api_version == call.of.api_version() && kind == call.of.kind
-    };
-    if !is_known {
+    if api_version != call.of.api_version() || kind != call.of.kind {
         let slash = if api_version.contains('/') { "" } else { "/" };
         return Err(ApiError::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")));
     }

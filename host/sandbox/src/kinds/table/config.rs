@@ -18,8 +18,8 @@ pub(super) static SECRETS: Printer = Printer {
 };
 
 pub(super) static SERVICE_ACCOUNTS: Printer = Printer {
-    columns: &[NAME, column("Secrets", "string", "How many Secrets it may use."), AGE],
-    cells: |object, now| vec![name(object), json!(list(object, "/secrets").len()), age::of(object, now)],
+    columns: &[NAME, AGE],
+    cells: |object, now| vec![name(object), age::of(object, now)],
 };
 
 pub(super) static ROLE_BINDINGS: Printer = Printer {
