@@ -9,6 +9,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
+        (r"\b(gen-|Gen_)[a-z0-9]{5}\b", "$1<random>"),
         (r"kube-api-access-[a-z0-9]{5}\b", "kube-api-access-<random>"),
         (r"\b127\.0\.0\.1(:\d+)?\b", "<address>"),
         (r"\b10\.\d+\.\d+\.\d+\b", "<ip>"),
@@ -31,12 +32,13 @@ pub fn text(text: &str) -> String {
 
 /// A quoted object with its fields in order: the real server sorts some and not others.
 fn sorted(text: &str) -> String {
-    const BEFORE: &str = "patch: Invalid value: ";
+    const BEFORE: &str = "Invalid value: ";
     let Some((start, quoted)) = text.split_once(BEFORE) else { return text.to_owned() };
-    let mut values = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
-    let Some(Ok(object)) = values.next() else { return text.to_owned() };
+    let mut values = serde_json::Deserializer::from_str(quoted).into_iter::<Value>();
+    let Some(Ok(value)) = values.next() else { return text.to_owned() };
     let rest = &quoted[values.byte_offset()..];
-    let shown = serde_json::from_str::<Value>(&object).map_or(object, |object| object.to_string());
+    let inner = value.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
+    let shown = inner.unwrap_or(value);
     format!("{start}{BEFORE}{shown}{rest}")
 }
 

@@ -51,6 +51,15 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
             errors.push(required(field, ""));
         }
     }
+    let scope = text(definition, "/spec/scope");
+    if !["", "Cluster", "Namespaced"].contains(&scope) {
+        errors.push(FieldError {
+            reason: FieldReason::NotSupported,
+            field: "spec.scope".into(),
+            value: format!("{scope:?}"),
+            detail: "supported values: \"Cluster\", \"Namespaced\"".into(),
+        });
+    }
     let stored = versions(definition).iter().filter(|version| version["storage"] == json!(true)).count();
     if stored != 1 {
         errors.push(FieldError {
@@ -61,13 +70,17 @@ pub fn validate(definition: &Value) -> Vec<FieldError> {
         });
     }
     for (index, version) in versions(definition).iter().enumerate() {
-        let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        let mut field = format!("spec.versions[{index}].schema.openAPIV3Schema");
         match version.pointer("/schema/openAPIV3Schema") {
-            None => errors.push(required(&field, "schemas are required")),
-            Some(schema) => errors.extend(TypeSchema::from_crd(schema).err().into_iter().flatten().map(|mut error| {
+            None => errors.push(required(&field, "")),
+            Some(_) if versions(definition).len() == 1 => field = "spec.validation.openAPIV3Schema".into(),
+            Some(_) => {}
+        }
+        if let Some(schema) = version.pointer("/schema/openAPIV3Schema") {
+            errors.extend(TypeSchema::from_crd(schema).err().into_iter().flatten().map(|mut error| {
                 error.field = if error.field.is_empty() { field.clone() } else { format!("{field}.{}", error.field) };
                 error
-            })),
+            }));
         }
     }
     errors

@@ -1,5 +1,6 @@
-//! What a test can make an API server suffer. Holds the wishes; the server asks for them at each request.
+//! What an API server can be made to suffer. Holds the wishes; the server asks for them at each request.
 
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,6 +16,48 @@ pub struct Faults {
     pub read_only: bool,
     /// This share of the requests (0 to 1) answers 500, evenly spread.
     pub error_rate: f64,
+    /// Each request is refused with 429 and told to come back after this long, in whole seconds.
+    pub throttled: Option<Duration>,
+}
+
+impl FromStr for Faults {
+    type Err = String;
+
+    /// Reads `latency=5s, errors=0.3, throttled=2s, read-only, unreachable`: any of them, or nothing for none.
+    fn from_str(line: &str) -> Result<Self, String> {
+        let mut faults = Self::default();
+        for word in line.split([',', ' ', '\n']).map(str::trim).filter(|word| !word.is_empty()) {
+            match word.split_once('=') {
+                None if word == "unreachable" => faults.unreachable = true,
+                None if word == "read-only" => faults.read_only = true,
+                None if word == "throttled" => faults.throttled = Some(Duration::from_secs(1)),
+                Some(("latency", time)) => faults.latency = duration(time)?,
+                Some(("throttled", time)) => faults.throttled = Some(duration(time)?),
+                Some(("errors", rate)) => {
+                    let rate: Option<f64> = rate.parse().ok();
+                    let refuse = || format!("`{word}`: the share of errors is a number from 0 to 1");
+                    faults.error_rate = rate.filter(|rate| (0.0..=1.0).contains(rate)).ok_or_else(refuse)?;
+                }
+                _ => {
+                    let known = "`unreachable`, `latency=5s`, `errors=0.3`, `throttled=2s`, `read-only`";
+                    return Err(format!("`{word}` is no fault; there are {known}"));
+                }
+            }
+        }
+        Ok(faults)
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("`{text}` is no time; write `500ms`, `5s` or `1m`"))?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number * 60)),
+        _ => Err(format!("`{text}` is no time; write `500ms`, `5s` or `1m`")),
+    }
 }
 
 /// The present faults of one server.
@@ -55,6 +98,18 @@ impl FaultState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_are_read_from_a_line() {
+        let read = |line: &str| line.parse::<Faults>();
+        let expected = Faults { latency: Duration::from_millis(500), error_rate: 0.3, read_only: true, ..Faults::default() };
+        assert_eq!(read("latency=500ms, errors=0.3 read-only\n"), Ok(expected));
+        assert_eq!(read("throttled=2s"), Ok(Faults { throttled: Some(Duration::from_secs(2)), ..Faults::default() }));
+        assert_eq!(read(""), Ok(Faults::default()));
+        assert!(read("latency=soon").unwrap_err().contains("write `500ms`, `5s` or `1m`"));
+        assert!(read("broken").unwrap_err().starts_with("`broken` is no fault"));
+        assert!(read("errors=2").is_err());
+    }
 
     #[test]
     fn an_error_rate_is_spread_evenly() {

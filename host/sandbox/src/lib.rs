@@ -37,5 +37,6 @@ pub mod server;
 pub mod simulation;
 pub mod status;
 pub mod storage;
+pub mod switch;
 mod tls;
 pub mod writes;

@@ -5,6 +5,7 @@ use crate::lifecycle;
 use crate::mirror;
 use crate::server::{ApiServer, ServerOptions};
 use crate::simulation::{self, MemberOptions, Simulation};
+use crate::switch;
 use crate::tls::{self, Authority};
 use std::io;
 use std::path::PathBuf;
@@ -80,6 +81,9 @@ impl Sandbox {
             let how = MemberOptions { node_prefix: format!("m{number}-"), ..options.member.clone() };
             member.simulation = Some(simulation::start(member.api.client_as("kube-controller-manager"), how));
         }
+        switch::create(&sandbox.control.api);
+        let members = sandbox.members.iter().map(|member| member.api.clone()).collect();
+        sandbox.tasks.push(tokio::spawn(switch::run(sandbox.control.api.clone(), members)));
         if options.sync_crds {
             let members = sandbox.members.iter().map(|member| member.api.clone()).collect();
             sandbox.tasks.push(tokio::spawn(mirror::run(sandbox.control.api.clone(), members)));

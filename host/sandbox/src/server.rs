@@ -93,7 +93,7 @@ impl ApiServer {
         *self.0.admission.write().expect("no code panics while it holds the admission") = admission;
     }
 
-    /// Makes the server misbehave from now on, for tests.
+    /// Makes the server misbehave from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.0.faults.set(faults);
     }
@@ -229,6 +229,9 @@ impl ApiServer {
         if parts.method == Method::POST && target.name.is_none() && target.version == "v1" && !reviews::of_group(&target.group).is_empty() {
             return self.review(parts, body, &target);
         }
+        if reviews::of_group(&target.group).iter().any(|(plural, ..)| *plural == target.plural) {
+            return Err(ApiError::no_method());
+        }
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
             return if types.is_built_in(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };
@@ -291,6 +294,9 @@ async fn handle(State(server): State<ApiServer>, request: Request) -> Response {
     }
     if server.faults().unreachable {
         return unreachable_response();
+    }
+    if let Some(pause) = faults.throttled {
+        return response::refusal(&ApiError::too_many_requests(pause.as_secs().max(1)));
     }
     if faults.error_rate > 0.0 && server.0.faults.fails_now(faults.error_rate) {
         return response::refusal(&ApiError::internal("this request was chosen to fail"));

@@ -124,6 +124,12 @@ impl ApiError {
         Self { details: Some(json!({"causes": [cause], "retryAfterSeconds": 1})), ..Self::plain(504, "Timeout", message) }
     }
 
+    /// 429: the client is to come back in some seconds.
+    pub fn too_many_requests(seconds: u64) -> Self {
+        let message = "the server has received too many requests and has asked us to try again later";
+        Self { details: Some(json!({"retryAfterSeconds": seconds})), ..Self::plain(429, "TooManyRequests", message) }
+    }
+
     /// 413: the body is larger than the server reads.
     pub fn too_large() -> Self {
         Self::plain(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")

@@ -316,7 +316,7 @@ pub fn update(
     {
         behaviour.prepare_update(&mut new, &before);
     }
-    if write.subresource != "status" {
+    if !["status", "binding"].contains(&write.subresource) {
         metadata::count_generation(&mut new, &before, of);
     }
     write.warn(&new, warnings);

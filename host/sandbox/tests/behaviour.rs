@@ -82,7 +82,7 @@ async fn what_cannot_be_done_is_refused_in_the_words_of_the_real_server() {
     assert_eq!(refused(Method::POST, "/api/v1/configmaps", &[], "{}").await, expect(405, "MethodNotAllowed", method));
     assert_eq!(refused(Method::POST, CONFIGS, &[("content-type", "text/csv")], "a,b").await.0, 415);
     assert_eq!(refused(Method::GET, CONFIGS, &[("accept", "text/html")], "").await.0, 406);
-    let version = "the API version in the data (apps/v1) does not match the expected API version (v1)";
+    let version = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: no kind \"ConfigMap\" is registered for version \"apps/v1\" in scheme \"pkg/runtime/scheme.go:111\"";
     let other = r#"{"apiVersion": "apps/v1", "kind": "ConfigMap", "metadata": {"name": "a"}}"#;
     assert_eq!(refused(Method::POST, CONFIGS, &[], other).await, expect(400, "BadRequest", version));
     let elsewhere = r#"{"metadata": {"name": "a", "namespace": "other"}}"#;

@@ -2,9 +2,9 @@
 
 use flotilla_sandbox::faults::Faults;
 use flotilla_sandbox::sandbox::{Sandbox, SandboxOptions, members};
-use k8s_openapi::api::core::v1::{Namespace, Node};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::await_condition;
 use kube::{Client, Config};
@@ -55,6 +55,38 @@ async fn an_unreachable_cluster_breaks_connections() {
     assert!(!matches!(nodes.list(&ListParams::default()).await.unwrap_err(), kube::Error::Api(_)));
     sandbox.member("member1").unwrap().api.set_faults(Faults::default());
     assert!(nodes.list(&ListParams::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn faults_are_switched_with_a_config_map_of_the_control_plane() {
+    let options = SandboxOptions { members: members(2), listen: false, ..SandboxOptions::default() };
+    let sandbox = Sandbox::start(options).await.unwrap();
+    let switches: Api<ConfigMap> = Api::namespaced(sandbox.control().api.client(), "kube-system");
+    let nodes = |member: &str| Api::<Node>::all(sandbox.member(member).unwrap().api.client());
+    let switch = async |line: Option<&str>| {
+        let patch = Patch::Merge(json!({"data": {"member1": line}}));
+        switches.patch("flotilla-sandbox-faults", &PatchParams::default(), &patch).await.unwrap();
+    };
+    let refused = async || match nodes("member1").list(&ListParams::default()).await {
+        Err(kube::Error::Api(status)) => Some((status.code, status.reason.clone())),
+        Err(_) => Some((0, String::new())),
+        Ok(_) => None,
+    };
+    let until = async |wanted: Option<(u16, &str)>| {
+        while refused().await != wanted.map(|(code, reason)| (code, reason.to_owned())) {
+            tokio::task::yield_now().await;
+        }
+    };
+    switch(Some("throttled=2s")).await;
+    within(until(Some((429, "TooManyRequests")))).await;
+    assert!(nodes("member2").list(&ListParams::default()).await.is_ok(), "a line is about one member");
+    switch(Some("errors=1")).await;
+    within(until(Some((500, "InternalError")))).await;
+    switch(Some("no such fault")).await;
+    switch(Some("unreachable, latency=1ms")).await;
+    within(until(Some((0, "")))).await;
+    switch(None).await;
+    within(until(None)).await;
 }
 
 fn definition(group: &str) -> CustomResourceDefinition {

@@ -189,7 +189,8 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
     let of = call.of.clone();
     let kinds = ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
     let is_strategic = call.content_type == "application/strategic-merge-patch+json";
-    if !kinds.contains(&call.content_type.as_str()) && !(is_strategic && of.custom.is_none()) {
+    let is_read = kinds.contains(&call.content_type.as_str()) || (is_strategic && of.custom.is_none());
+    if !is_read {
         return Err(if of.custom.is_some() { patches::unsupported_media_type() } else { patches::unknown_media_type() });
     }
     options::of_write(call)?;
@@ -215,7 +216,7 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
             })
         }
         "application/strategic-merge-patch+json" => {
-            let patch = patches::read(&call.body)?;
+            let patch = patches::read_strategic(&call.body)?;
             let schema = of.schema.as_ref().ok_or_else(patches::unsupported_media_type)?;
             changed(server, call, Ownership::Track, |call, old| {
                 let mut new = old.clone();
@@ -258,7 +259,7 @@ fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Va
 fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let of = call.of.clone();
     let Some(schema) = of.schema.clone() else { return Err(ApiError::no_method()) };
-    let wanted = configuration(call)?;
+    let wanted = configuration(call, &of.api_version(), &of.kind)?;
     let (now, api_version) = (server.now(), of.api_version());
     let force = call.params.flag("force");
     let merge = |call: &Call, live: Option<&Value>| {
@@ -295,7 +296,7 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
 }
 
 /// What is applied, known to be of the right type.
-fn configuration(call: &Call) -> Result<Value, ApiError> {
+pub fn configuration(call: &Call, expected: &str, expected_kind: &str) -> Result<Value, ApiError> {
     let wanted = body::yaml(&call.body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", error.message)))?;
     let wanted = match wanted {
         Value::Null => Value::Object(serde_json::Map::new()),
@@ -308,12 +309,7 @@ fn configuration(call: &Call) -> Result<Value, ApiError> {
     };
     let text = |field: &str| wanted[field].as_str().unwrap_or("");
     let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let is_known = if call.of.custom.is_some() {
-        !api_version.is_empty() && !kind.is_empty()
-    } else {
-        api_version == call.of.api_version() && kind == call.of.kind
-    };
-    if !is_known {
+    if api_version != expected || kind != expected_kind {
         let slash = if api_version.contains('/') { "" } else { "/" };
         return Err(ApiError::bad_request(format!("invalid object type: {slash}{api_version}, Kind={kind}")));
     }
@@ -321,14 +317,19 @@ fn configuration(call: &Call) -> Result<Value, ApiError> {
 }
 
 /// Writes one object for a subresource that changes its parent (scale, binding): the change sees the stored object.
-pub fn through(server: &ApiServer, call: &mut Call, change: impl Fn(&mut Value) -> Result<(), ApiError>) -> Result<Arc<Entry>, ApiError> {
+pub fn through(
+    server: &ApiServer,
+    call: &mut Call,
+    ownership: Ownership,
+    change: impl Fn(&mut Value) -> Result<(), ApiError>,
+) -> Result<Arc<Entry>, ApiError> {
     let of = call.of.clone();
     for _ in 0..ATTEMPTS {
         let old = found(server, call)?;
         let mut new = represent::served(&of, &old);
         change(&mut new)?;
         let mut warnings = Vec::new();
-        match writes::update(server, &write(call, Ownership::Track), &old, kept(call, new), &mut warnings)? {
+        match writes::update(server, &write(call, ownership), &old, kept(call, new), &mut warnings)? {
             Updated::Moved => {}
             Updated::Written(entry) | Updated::Removed(entry) => {
                 call.warnings.extend(warnings);

@@ -7,6 +7,7 @@ pub mod pods;
 pub mod read;
 pub mod reviews;
 pub mod scale;
+mod scale_apply;
 pub mod watch;
 
 use crate::negotiation;

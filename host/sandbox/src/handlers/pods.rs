@@ -7,6 +7,7 @@ use crate::response;
 use crate::server::ApiServer;
 use crate::status::{ApiError, FieldError, FieldReason};
 use crate::storage::Key;
+use crate::writes::Ownership;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -61,7 +62,7 @@ fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     }
     let name = call.name().to_owned();
     let now = server.now();
-    change::through(server, call, |pod| {
+    change::through(server, call, Ownership::Decided, |pod| {
         let bound = pod["spec"]["nodeName"].as_str().unwrap_or("");
         if !bound.is_empty() {
             let why = format!("pod {name} is already assigned to node {bound:?}");

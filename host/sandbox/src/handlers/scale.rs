@@ -1,6 +1,6 @@
 //! `/scale`: the replicas of anything that has them, as `autoscaling/v1 Scale`.
 
-use super::{body, change, found};
+use super::{body, change, found, scale_apply};
 use crate::fields::patch;
 use crate::fields::schema::TypeSchema;
 use crate::options;
@@ -11,6 +11,7 @@ use crate::response;
 use crate::selectors;
 use crate::server::ApiServer;
 use crate::status::{ApiError, FieldError, FieldReason};
+use crate::writes::Ownership;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
@@ -46,6 +47,10 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
             if of.custom.is_some() && call.content_type.contains("strategic") {
                 return Err(patch::unsupported_media_type());
             }
+            if call.content_type == "application/apply-patch+yaml" {
+                let object = scale_apply::apply(server, call, &paths, |call, object| scale_of(call, &paths, object))?;
+                return Ok(response::value(&scale_of(call, &paths, &object)));
+            }
             let wanted = body::yaml(&call.body)?;
             let kind = call.content_type.clone();
             set(server, call, &paths, |mut scale| {
@@ -64,7 +69,7 @@ fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
     path.split('.').filter(|key| !key.is_empty()).fold(object, |value, key| &value[key])
 }
 
-fn put(object: &mut Value, path: &str, value: Value) {
+pub fn put(object: &mut Value, path: &str, value: Value) {
     let mut place = object;
     for key in path.split('.').filter(|key| !key.is_empty()) {
         if !place.is_object() {
@@ -127,7 +132,7 @@ fn set(
     }
     let revision = scale["metadata"]["resourceVersion"].clone();
     let name_revision = call.verb == Verb::Update && revision.is_string();
-    let entry = change::through(server, call, |object| {
+    let entry = change::through(server, call, Ownership::Track, |object| {
         if name_revision {
             object["metadata"]["resourceVersion"] = revision.clone();
         }

@@ -24,7 +24,10 @@ const ENV_NAME: &str = "a valid environment variable name must consist only of p
 
 /// A lowercase DNS label (RFC 1123).
 pub(super) fn dns_label(text: &str) -> Vec<String> {
-    let mut wrong = too_long(text, LABEL_MAX);
+    let mut wrong = Vec::new();
+    if text.len() > LABEL_MAX {
+        wrong.push(format!("must be no more than {LABEL_MAX} characters"));
+    }
     if !is_dns_label(text) {
         wrong.push(LABEL.to_owned());
     }

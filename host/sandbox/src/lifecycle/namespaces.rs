@@ -105,8 +105,13 @@ fn empty(server: &ApiServer, namespace: &str) {
 fn finish(server: &ApiServer, namespace: &str) {
     let types = server.registry().types();
     if !types.stored().filter(|of| of.namespaced).any(|of| server.store().has_any(&of.stored_as, namespace)) {
-        // It may be gone already.
-        let _ = finalize(server, namespace, json!([]));
+        let Some(entry) = server.store().get(&namespaces(), &Key::new("", namespace)) else { return };
+        let finalizers = entry.value()["spec"]["finalizers"].as_array().cloned().unwrap_or_default();
+        if finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
+            let others: Vec<Value> = finalizers.into_iter().filter(|finalizer| finalizer != "kubernetes").collect();
+            // It may be gone already.
+            let _ = finalize(server, namespace, others.into());
+        }
     }
 }
 

@@ -56,6 +56,17 @@ pub fn read(body: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(body).map_err(|error| undecoded(&go_json::fault(body).unwrap_or_else(|| error.to_string())))
 }
 
+/// Reads the JSON of a strategic merge patch, of which the server says less.
+pub fn read_strategic(body: &[u8]) -> Result<Value, ApiError> {
+    let plain = |error: ApiError| bad_request(error.message.trim_start_matches("error decoding patch: ").to_owned());
+    let patch = read(body).map_err(plain)?;
+    if patch.is_array() || patch.is_string() {
+        let found = json_type(&patch);
+        return Err(bad_request(format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}")));
+    }
+    Ok(patch)
+}
+
 fn undecoded(problem: &str) -> ApiError {
     bad_request(format!("error decoding patch: {problem}"))
 }

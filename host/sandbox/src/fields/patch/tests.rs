@@ -118,7 +118,10 @@ fn json_patches_apply_or_are_refused_as_a_whole() {
     assert_eq!((refusal.code, &*refusal.message), (422, "the server rejected our request due to an error in our request"));
     assert_eq!(object, yaml("{spec: {replicas: 2}}"));
     let refusal = json(&mut object, &yaml("{op: add}")).unwrap_err();
-    assert_eq!((refusal.code, &*refusal.message), (400, "json: cannot unmarshal object into Go value of type jsonpatch.Patch"));
+    assert_eq!(
+        (refusal.code, &*refusal.message),
+        (400, "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp")
+    );
 }
 
 #[test]

@@ -81,23 +81,23 @@ impl Behaviour for Secrets {
 }
 
 /// What the well-known types of Secrets must hold.
-fn missing_keys(secret: &Value) -> Option<FieldError> {
+fn missing_keys(secret: &Value) -> Vec<FieldError> {
     let has = |key: &str| secret.get("data").is_some_and(|data| data.get(key).is_some());
-    let key = match text(secret, "/type") {
-        "kubernetes.io/dockercfg" => ".dockercfg",
-        "kubernetes.io/dockerconfigjson" => ".dockerconfigjson",
-        "kubernetes.io/ssh-auth" => "ssh-privatekey",
-        "kubernetes.io/tls" if has("tls.crt") => "tls.key",
-        "kubernetes.io/tls" => "tls.crt",
-        "kubernetes.io/basic-auth" if has("username") || has("password") => return None,
-        "kubernetes.io/basic-auth" => "username",
+    let keys: &[&str] = match text(secret, "/type") {
+        "kubernetes.io/dockercfg" => &[".dockercfg"],
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/basic-auth" if has("username") || has("password") => &[],
+        "kubernetes.io/basic-auth" => &["username", "password"],
         "kubernetes.io/service-account-token" => {
             let account = present(secret, "/metadata/annotations/kubernetes.io~1service-account.name");
-            return account.is_none().then(|| required("metadata.annotations[kubernetes.io/service-account.name]", ""));
+            let missing = account.is_none().then(|| required("metadata.annotations[kubernetes.io/service-account.name]", ""));
+            return missing.into_iter().collect();
         }
-        _ => return None,
+        _ => &[],
     };
-    (!has(key)).then(|| required(format!("data[{key}]"), ""))
+    keys.iter().filter(|key| !has(key)).map(|key| required(format!("data[{key}]"), "")).collect()
 }
 
 /// `stringData` is written only: it lands in `data`, over what is there.

@@ -17,10 +17,8 @@ pub(super) static SECRETS: Printer = Printer {
     cells: |object, now| vec![name(object), json!(text(object, "/type")), json!(entries(object, "/data").count()), age::of(object, now)],
 };
 
-pub(super) static SERVICE_ACCOUNTS: Printer = Printer {
-    columns: &[NAME, column("Secrets", "string", "How many Secrets it may use."), AGE],
-    cells: |object, now| vec![name(object), json!(list(object, "/secrets").len()), age::of(object, now)],
-};
+pub(super) static SERVICE_ACCOUNTS: Printer =
+    Printer { columns: &[NAME, AGE], cells: |object, now| vec![name(object), age::of(object, now)] };
 
 pub(super) static ROLE_BINDINGS: Printer = Printer {
     columns: &[
