@@ -231,11 +231,7 @@ impl ApiServer {
         }
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
-            return if types.is_built_in(&target.group) {
-                Err(ApiError::no_resource())
-            } else {
-                Ok(not_found_page())
-            };
+            return if types.is_built_in(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };
         };
         let call = Call::new(&parts.method, &parts.uri, &parts.headers, body, target, of.clone());
         let mut call = call.ok_or_else(ApiError::no_method)?;

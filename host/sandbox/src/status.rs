@@ -80,7 +80,8 @@ impl ApiError {
 
     /// 406: none of the accepted media types can be made.
     pub fn not_acceptable() -> Self {
-        let message = "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        let message =
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf";
         Self::plain(406, "NotAcceptable", message)
     }
 

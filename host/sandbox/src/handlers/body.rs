@@ -1,8 +1,8 @@
 //! Reads what a client sent: JSON, YAML or the protobuf of kubectl's typed commands; and complains about fields that nobody knows.
 
-use crate::fields::patch::json_type;
 use crate::fields::go_json;
 use crate::fields::golang::quoted;
+use crate::fields::patch::json_type;
 use crate::fields::schema::{TypeSchema, cannot_be_handled, duplicate_fields, strict_error, strict_problems};
 use crate::protobuf;
 use crate::registry::ResourceType;

@@ -179,12 +179,8 @@ fn has_same_uid(call: &Call, new: &Value, old: &Entry) -> Result<(), ApiError> {
     if uid.is_empty() || *uid == *old.facts.uid {
         return Ok(());
     }
-    let error = FieldError {
-        reason: FieldReason::Invalid,
-        field: "metadata.uid".into(),
-        value: quoted(uid),
-        detail: "field is immutable".into(),
-    };
+    let error =
+        FieldError { reason: FieldReason::Invalid, field: "metadata.uid".into(), value: quoted(uid), detail: "field is immutable".into() };
     Err(ApiError::invalid(&call.of.group, &call.of.kind, call.name(), &[error.clone(), error]))
 }
 

@@ -1,14 +1,14 @@
 //! `get` and `list`.
 
 use super::{found, shown};
+use crate::fields::go_json;
+use crate::label_selector::LabelSelector;
 use crate::negotiation::{self, Form};
+use crate::options;
 use crate::registry::ResourceType;
 use crate::represent;
 use crate::request::Call;
 use crate::response;
-use crate::fields::go_json;
-use crate::label_selector::LabelSelector;
-use crate::options;
 use crate::selectors::FieldSelector;
 use crate::server::ApiServer;
 use crate::status::ApiError;
@@ -131,9 +131,8 @@ fn token(revision: u64, last: &Entry) -> String {
 fn decoded(token: &str) -> Result<(u64, Key), ApiError> {
     let refuse = |problem: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid{problem}"));
     let text = URL_SAFE_NO_PAD.decode(token).map_err(|_| refuse(": illegal base64 data"))?;
-    let token: Value = serde_json::from_slice(&text).map_err(|error| {
-        refuse(&format!(": {}", go_json::fault(&text).unwrap_or_else(|| error.to_string())))
-    })?;
+    let token: Value = serde_json::from_slice(&text)
+        .map_err(|error| refuse(&format!(": {}", go_json::fault(&text).unwrap_or_else(|| error.to_string()))))?;
     let read = || Some((token["rv"].as_u64()?, Key::new(token["ns"].as_str()?, token["start"].as_str()?)));
     read().ok_or_else(|| refuse(": incorrect or missing encoded start resourceVersion or key"))
 }

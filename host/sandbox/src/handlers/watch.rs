@@ -3,9 +3,9 @@
 use super::read::{Selection, revision_of};
 use crate::fields::golang::quoted;
 use crate::negotiation::{self, Form, Include};
+use crate::options;
 use crate::registry::ResourceType;
 use crate::represent;
-use crate::options;
 use crate::request::Call;
 use crate::response;
 use crate::server::ApiServer;
@@ -106,9 +106,9 @@ impl Initial {
             let field = "resourceVersionMatch";
             let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
             let mut errors = vec![options::error(FieldReason::Forbidden, field, String::new(), detail)];
-            errors.extend(matching.map(|found| {
-                options::error(FieldReason::NotSupported, field, quoted(found), "supported values: \"NotOlderThan\"")
-            }));
+            errors.extend(
+                matching.map(|found| options::error(FieldReason::NotSupported, field, quoted(found), "supported values: \"NotOlderThan\"")),
+            );
             options::refuse("ListOptions", &errors)?;
         }
         if params.flag("sendInitialEvents") {

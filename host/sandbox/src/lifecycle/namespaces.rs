@@ -28,7 +28,12 @@ fn create(server: &ApiServer, plural: &str, namespace: Option<&str>, object: Val
     let Some(of) = types.find("", "v1", plural) else { return };
     let user = User::default();
     // It may be there already, or its namespace may be going: then there is nothing to do.
-    let _ = writes::create(server, &Write { manager: "kube-controller-manager", ..Write::internal(of, namespace, &user) }, object, &mut Vec::new());
+    let _ = writes::create(
+        server,
+        &Write { manager: "kube-controller-manager", ..Write::internal(of, namespace, &user) },
+        object,
+        &mut Vec::new(),
+    );
 }
 
 /// Gives a new namespace what each has, replaces what was taken, and goes on with those that are being deleted.

@@ -242,4 +242,3 @@ fn shown(value: &Value) -> String {
         other => other.to_string(),
     }
 }
-

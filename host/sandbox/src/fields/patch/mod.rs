@@ -4,8 +4,8 @@
 mod operations;
 mod strategic;
 
-use super::{go_json, golang};
 use super::schema::TypeSchema;
+use super::{go_json, golang};
 use crate::status::{ApiError, FieldError, FieldReason};
 use serde_json::{Value, json};
 

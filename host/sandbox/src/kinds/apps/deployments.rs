@@ -59,7 +59,8 @@ fn status_errors(status: &Value) -> Vec<FieldError> {
     let error = |field: &str, detail: &str| invalid(format!("status.{field}"), &of(field).into(), detail);
     let all = ["replicas"].iter().chain(&COUNTED).chain(&["unavailableReplicas"]);
     let negative = all.filter(|field| of(field) < 0).map(|field| error(field, "must be greater than or equal to 0"));
-    let too_many = COUNTED.iter().filter(|field| of(field) > of("replicas")).map(|field| error(field, "cannot be greater than status.replicas"));
+    let too_many =
+        COUNTED.iter().filter(|field| of(field) > of("replicas")).map(|field| error(field, "cannot be greater than status.replicas"));
     let unready = of("availableReplicas") > of("readyReplicas");
     let unready = unready.then(|| error("availableReplicas", "cannot be greater than readyReplicas"));
     negative.chain(too_many).chain(unready).collect()
