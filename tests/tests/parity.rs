@@ -30,12 +30,12 @@ fn groups() -> Vec<Group> {
         .expect("the folder of requests")
         .map(|entry| entry.expect("a readable folder").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .map(|path| {
-            let name = path.file_stem().expect("a file").to_string_lossy().into_owned();
+        .map(|path| (path.file_stem().expect("a file").to_string_lossy().into_owned(), path))
+        .filter(|(name, _)| name.contains(&only) && name != "differences")
+        .map(|(name, path)| {
             let steps = replay::parse(&fs::read_to_string(&path).expect("a readable file"));
             Group { steps: steps.unwrap_or_else(|error| panic!("{name}: {error}")), name }
         })
-        .filter(|group| group.name.contains(&only) && group.name != "differences")
         .collect();
     groups.sort_by(|a, b| a.name.cmp(&b.name));
     groups

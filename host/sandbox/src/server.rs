@@ -161,11 +161,16 @@ impl ApiServer {
     pub(crate) fn accept_definition(&self, name: &str) {
         let (types, user) = (self.registry().types(), User::default());
         let Some(of) = types.stored_as(&definitions::STORED_AS.into()) else { return };
-        let Some(entry) = self.store().get(&of.stored_as, &Key::new("", name)) else {
-            return self.registry().set_custom(name, Vec::new());
+        let stored = || self.store().get(&of.stored_as, &Key::new("", name));
+        let (entry, mut definition) = loop {
+            let Some(entry) = stored() else { return self.registry().set_custom(name, Vec::new()) };
+            let definition = entry.value();
+            self.registry().set_custom(name, definitions::served_types(&definition));
+            // Whoever wrote it in between may have said first what is served.
+            if stored().is_some_and(|now| now.revision == entry.revision) {
+                break (entry, definition);
+            }
         };
-        let mut definition = entry.value();
-        self.registry().set_custom(name, definitions::served_types(&definition));
         let status = definitions::accepted_status(&definition, &self.now());
         if definition["status"] == status {
             return;

@@ -69,7 +69,7 @@ fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
     path.split('.').filter(|key| !key.is_empty()).fold(object, |value, key| &value[key])
 }
 
-pub fn put(object: &mut Value, path: &str, value: Value) {
+pub(super) fn put(object: &mut Value, path: &str, value: Value) {
     let mut place = object;
     for key in path.split('.').filter(|key| !key.is_empty()) {
         if !place.is_object() {
