@@ -69,7 +69,8 @@ fn at<'a>(object: &'a Value, path: &str) -> &'a Value {
     path.split('.').filter(|key| !key.is_empty()).fold(object, |value, key| &value[key])
 }
 
-pub(super) fn put(object: &mut Value, path: &str, value: Value) {
+/// Writes a value at a path of names with dots between them, making the objects on the way.
+pub fn put(object: &mut Value, path: &str, value: Value) {
     let mut place = object;
     for key in path.split('.').filter(|key| !key.is_empty()) {
         if !place.is_object() {
