@@ -96,6 +96,7 @@ fn settle(context: &Context, key: &ObjectKey, executed: Executed) {
 fn forget(context: &Context, key: &ObjectKey) {
     context.executed.forget(key);
     context.agreed.forget(key);
+    context.unwritten.forget(key);
 }
 
 /// The member, if its Cluster object says that it is ready. Otherwise the Work waits: the cluster's change brings it back.

@@ -54,6 +54,7 @@ impl Fleet {
             agreed: Outcomes::default(),
             decided: Outcomes::default(),
             awaited: Outcomes::default(),
+            unwritten: Outcomes::default(),
             unrendered: Outcomes::default(),
             options,
         });

@@ -19,6 +19,10 @@ use tracing::Instrument;
 
 /// First wait after a failure; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+/// Keys that may wait before windows become longer: each as many more again.
+const WINDOW_LOAD: usize = 32;
+/// Windows become no more than so many times as long.
+const WINDOW_STRETCH: u32 = 10;
 /// Longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -38,6 +42,14 @@ pub struct Window {
     pub quiet: Duration,
     /// End of the wait whatever happens.
     pub longest: Duration,
+}
+
+impl Window {
+    /// The window of a queue in which so many keys wait: the more news there are, the more of them become one.
+    fn under(self, load: usize) -> Self {
+        let factor = u32::try_from(1 + load / WINDOW_LOAD).unwrap_or(u32::MAX).min(WINDOW_STRETCH);
+        Self { quiet: self.quiet * factor, longest: self.longest * factor }
+    }
 }
 
 /// The queue of one controller; clones share it.
@@ -113,10 +125,11 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
         self.schedule(key, Instant::now() + delay);
     }
 
-    /// Runs the key when it has been quiet for a while: many changes become one run.
+    /// Runs the key when it has been quiet for a while, longer when many keys wait: many changes become one run.
     pub fn add_settled(&self, key: K, window: Window) {
         let now = Instant::now();
         let mut state = self.state();
+        let window = window.under(state.items.len());
         let item = state.items.entry(key.clone()).or_default();
         let since = *item.since.get_or_insert(now);
         let due = (now + window.quiet).min(since + window.longest);

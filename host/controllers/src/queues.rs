@@ -58,14 +58,21 @@ pub struct Windows {
     pub work_status: Window,
     /// From a Work's status to the binding's and the template's.
     pub binding_status: Window,
-    /// How long a binding's status waits for clusters that have not yet said what came of a new Work.
+    /// How long a Work's status waits for an object that is on its way to be healthy.
+    pub on_the_way: Duration,
+    /// How long a binding's status waits for clusters that have not yet said what came of a new Work: longer than the others.
     pub first_reports: Duration,
 }
 
 impl Default for Windows {
     fn default() -> Self {
         let window = |quiet, longest| Window { quiet: Duration::from_millis(quiet), longest: Duration::from_millis(longest) };
-        Self { work_status: window(25, 250), binding_status: window(10, 200), first_reports: Duration::from_millis(500) }
+        Self {
+            work_status: window(25, 250),
+            binding_status: window(20, 250),
+            on_the_way: Duration::from_secs(1),
+            first_reports: Duration::from_millis(1500),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use flotilla_core::collect::{self, Report};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Called when the changes of a Work's member objects have settled.
 pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Error> {
@@ -39,7 +40,16 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     }
     // 2. Decide.
     let status = collect::work_status(work.status.as_ref(), &report, &Time(now()));
-    // 3. Write the difference.
+    // 3. Write the difference; what is not well yet may be in a moment.
+    if status.is_some() && report.is_unhealthy() {
+        let since = context.unwritten.get(&key).unwrap_or_else(Instant::now);
+        context.unwritten.set(key.clone(), since);
+        let rest = context.queues.windows.on_the_way.saturating_sub(since.elapsed());
+        if !rest.is_zero() {
+            return Ok(Next::After(rest));
+        }
+    }
+    context.unwritten.forget(&key);
     if let Some(status) = status {
         let old = object.get("status").cloned().unwrap_or(Value::Null);
         let new = serde_json::to_value(&status).expect("a status always prints");

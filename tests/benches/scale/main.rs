@@ -50,6 +50,7 @@ async fn run(count: usize) {
     alone(&bench).await;
     bench.propagate(&controllers, floor).await;
     for run in ["first", "second"] {
+        bench.quiet().await;
         controllers.stop();
         bench.restart(run, &mut controllers).await;
     }
@@ -177,7 +178,7 @@ impl Bench {
         println!("  created after {:.1} s, all in both members after {:.1} s", created.as_secs_f64(), arrived.as_secs_f64());
         let ratio = ready.as_secs_f64() / floor.as_secs_f64();
         println!("  all ready on the template after {:.1} s: {ratio:.2} x the floor (bar 1.25)", ready.as_secs_f64());
-        control.settled().await;
+        self.quiet().await;
         let spent = Cost::of(&self.clusters.control, controllers);
         println!("  {}", spent.since(&cost));
         self.print_writes(&writes, self.count);
@@ -188,7 +189,6 @@ impl Bench {
         let before = self.writes();
         let replicas = if run == "first" { 3 } else { 4 };
         let member = Seen::follow(self.api(&self.clusters.members[1], "bench")).await;
-        member.settled().await;
         let started = Instant::now();
         controllers.start_again();
         let patch = json!({"spec": {"replicas": replicas}});
@@ -199,9 +199,10 @@ impl Bench {
             "  {run} restart: an edit reaches the member {} ms after the process was started (bar 1000)",
             started.elapsed().as_millis()
         );
-        Seen::follow(self.api(&self.clusters.control, "bench")).await.settled().await;
+        self.quiet().await;
         let new = self.since(&before);
         println!("    writes, one edit included: {} on the control plane, {} in members", sum(&new, true), sum(&new, false));
+        new.iter().for_each(|(key, writes)| println!("    {writes:6} {key}"));
     }
 
     async fn delete(&self, controllers: &Program) {
@@ -213,16 +214,30 @@ impl Bench {
             Seen::follow(self.api(member, "bench")).await.until(|seen| seen.known() == 0).await;
         }
         println!("  all deleted by one deletecollection: gone from both members after {:.1} s", started.elapsed().as_secs_f64());
+        self.quiet().await;
         println!("  {}", Cost::of(&self.clusters.control, controllers).since(&cost));
         self.print_writes(&before, self.count);
     }
 
-    /// Writes of the controllers so far.
+    /// Waits until the controllers have written nothing for a while.
+    async fn quiet(&self) {
+        let (mut writes, mut since) = (self.writes(), Instant::now());
+        while since.elapsed() < Duration::from_secs(4) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let now = self.writes();
+            if now != writes {
+                (writes, since) = (now, Instant::now());
+            }
+        }
+    }
+
+    /// Writes of the controllers so far, without what goes on whatever happens: the Lease, and what room the members have.
     fn writes(&self) -> BTreeMap<String, u64> {
         let mut writes = BTreeMap::new();
         for cluster in self.all() {
             for (key, count) in cluster.write_counts() {
-                if key.agent.starts_with("flotilla") {
+                let goes_on = ["leases.coordination.k8s.io", "clusters.cluster.karmada.io/status"].contains(&&*key.resource);
+                if key.agent.starts_with("flotilla") && !goes_on {
                     *writes.entry(format!("{} {:?} {}", cluster.name(), key.verb, key.resource)).or_default() += count;
                 }
             }

@@ -65,6 +65,13 @@ pub struct Report {
     pub reflected: Option<ManifestStatus>,
 }
 
+impl Report {
+    /// Whether the object is known not to be well.
+    pub fn is_unhealthy(&self) -> bool {
+        self.reflected.as_ref().is_some_and(|status| status.health == Some(ResourceHealth::Unhealthy))
+    }
+}
+
 /// The status that a Work should have; `None` when it has it.
 pub fn work_status(before: Option<&WorkStatus>, report: &Report, now: &Time) -> Option<WorkStatus> {
     let before = before.cloned().unwrap_or_default();
