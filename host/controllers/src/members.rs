@@ -55,6 +55,10 @@ impl Connect for ConnectBySecret {
             let mut config = kube::Config::new(uri);
             config.accept_invalid_certs = cluster.spec.insecure_skip_tls_verification;
             config.connect_timeout = Some(Duration::from_secs(5));
+            if let Some(proxy) = cluster.spec.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
+                // Going around the proxy would not be what was asked for.
+                return Err(format!("`spec.proxyURL` `{proxy}` is not supported yet: make `spec.apiEndpoint` reachable without a proxy"));
+            }
             config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(FIELD_MANAGER)));
             if let Some(secret) = &secret {
                 let token = secret_text(secret, "token")?.ok_or("the Secret of `spec.secretRef` has no `token`")?;
