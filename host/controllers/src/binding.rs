@@ -111,7 +111,8 @@ fn id_of(work: &Work) -> Option<String> {
     work.metadata.labels.as_ref()?.get(flotilla_api::labels::WORK_ID).cloned()
 }
 
-async fn write_work(context: &Context, desired: Work, existing: Option<&Work>) -> Result<(), String> {
+/// Writes the difference between the Work that should be and the one that is; says in words why that could not be done.
+pub async fn write_work(context: &Context, desired: Work, existing: Option<&Work>) -> Result<(), String> {
     let resource = Own::Work.resource();
     let written = match render::write(desired, existing) {
         Write::Nothing => return Ok(()),

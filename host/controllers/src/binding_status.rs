@@ -94,7 +94,8 @@ fn patience(context: &Context, key: &BindingKey, is_complete: bool) -> Option<Du
     }
     let since = context.awaited.get(key).unwrap_or_else(Instant::now);
     context.awaited.set(key.clone(), since);
-    let rest = context.queues.windows.first_reports.saturating_sub(since.elapsed());
+    let patience = context.queues.work_statuses.under_load(context.queues.windows.first_reports);
+    let rest = patience.saturating_sub(since.elapsed());
     (!rest.is_zero()).then_some(rest)
 }
 

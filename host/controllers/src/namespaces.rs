@@ -1,6 +1,5 @@
 //! Namespace → a Work for every member: asks `core::namespace` and writes the difference. Source: controlplane.md §6.5.
 
-use crate::binding::object_of;
 use crate::cluster_api::ObjectKey;
 use crate::context::{Context, Error, typed};
 use crate::queue::Next;
@@ -8,7 +7,6 @@ use crate::watch::Own;
 use flotilla_api::labels;
 use flotilla_api::work::Work;
 use flotilla_core::namespace;
-use flotilla_core::render::{self, Write};
 use std::sync::Arc;
 
 /// Called when a namespace changes, and for all of them when a member comes.
@@ -40,14 +38,5 @@ async fn write_work(context: &Context, template: &flotilla_api::object::Object, 
     };
     let known_id = existing.as_ref().and_then(|work| work.metadata.labels.as_ref()?.get(labels::WORK_ID).cloned());
     let id = known_id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let resource = Own::Work.resource();
-    let what = crate::context::writing(format!("Work {key}"));
-    let written = match render::write(namespace::work(template, cluster, &id), existing.as_ref()) {
-        Write::Nothing => return Ok(()),
-        Write::WaitUntilGone => return Err(Error::Waiting("the Work is being deleted".to_owned())),
-        Write::Create(work) => context.control.api.create(&resource, &object_of(&work)).await,
-        Write::Update(work) => context.control.api.replace(&resource, &object_of(&work)).await,
-    };
-    store.observe(&written.map_err(what)?);
-    Ok(())
+    crate::binding::write_work(context, namespace::work(template, cluster, &id), existing.as_ref()).await.map_err(Error::Waiting)
 }

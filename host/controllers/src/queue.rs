@@ -47,9 +47,13 @@ pub struct Window {
 impl Window {
     /// The window of a queue in which so many keys wait: the more news there are, the more of them become one.
     fn under(self, load: usize) -> Self {
-        let factor = u32::try_from(1 + load / WINDOW_LOAD).unwrap_or(u32::MAX).min(WINDOW_STRETCH);
-        Self { quiet: self.quiet * factor, longest: self.longest * factor }
+        Self { quiet: self.quiet * stretch(load), longest: self.longest * stretch(load) }
     }
+}
+
+/// How many times as long one waits for news when so many keys wait.
+fn stretch(load: usize) -> u32 {
+    u32::try_from(1 + load / WINDOW_LOAD).unwrap_or(u32::MAX).min(WINDOW_STRETCH)
 }
 
 /// The queue of one controller; clones share it.
@@ -136,6 +140,11 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
         state.put(key, due);
         drop(state);
         self.shared.changed.notify_one();
+    }
+
+    /// A wait for news of these keys, longer when many of them wait.
+    pub fn under_load(&self, wait: Duration) -> Duration {
+        wait * stretch(self.state().items.len())
     }
 
     /// How many keys wait or are at work.

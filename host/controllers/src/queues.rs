@@ -51,7 +51,7 @@ impl Debug for BindingKey {
     }
 }
 
-/// How long changes settle before a status is written. Longer windows mean fewer writes and later news.
+/// How long changes settle before a status is written, longer under load. Longer windows mean fewer writes and later news.
 #[derive(Debug, Clone, Copy)]
 pub struct Windows {
     /// From a member object's change to its Work's status.
@@ -68,8 +68,8 @@ impl Default for Windows {
     fn default() -> Self {
         let window = |quiet, longest| Window { quiet: Duration::from_millis(quiet), longest: Duration::from_millis(longest) };
         Self {
-            work_status: window(25, 250),
-            binding_status: window(20, 250),
+            work_status: window(10, 250),
+            binding_status: window(10, 250),
             on_the_way: Duration::from_secs(1),
             first_reports: Duration::from_millis(1500),
         }

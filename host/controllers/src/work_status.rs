@@ -44,7 +44,8 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     if status.is_some() && report.is_unhealthy() {
         let since = context.unwritten.get(&key).unwrap_or_else(Instant::now);
         context.unwritten.set(key.clone(), since);
-        let rest = context.queues.windows.on_the_way.saturating_sub(since.elapsed());
+        let patience = context.queues.work_statuses.under_load(context.queues.windows.on_the_way);
+        let rest = patience.saturating_sub(since.elapsed());
         if !rest.is_zero() {
             return Ok(Next::After(rest));
         }

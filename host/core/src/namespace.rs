@@ -26,7 +26,7 @@ pub enum Kept {
 /// Why `namespace` stays in the control plane; `None` when every member gets it. `is_skipped` is the operator's word on its name.
 pub fn kept(namespace: &Object, is_skipped: impl Fn(&str) -> bool) -> Option<Kept> {
     let name = namespace.name();
-    if names::is_reserved_namespace(name) || name == "default" {
+    if names::is_reserved_namespace(name) || name == "default" || namespace.label(labels::SYSTEM) == Some(labels::SYSTEM_VALUE) {
         return Some(Kept::Reserved);
     }
     if is_skipped(name) {

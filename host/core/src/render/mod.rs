@@ -167,6 +167,11 @@ pub fn write(desired: Work, existing: Option<&Work>) -> Write {
     let missing: Vec<String> = missing.collect();
     finalizers.extend(missing);
     work.spec = desired.spec;
+    // API servers keep no empty lists in metadata.
+    let metadata = &mut work.metadata;
+    metadata.annotations = metadata.annotations.take().filter(|annotations| !annotations.is_empty());
+    metadata.labels = metadata.labels.take().filter(|labels| !labels.is_empty());
+    metadata.finalizers = metadata.finalizers.take().filter(|finalizers| !finalizers.is_empty());
     if work == *existing { Write::Nothing } else { Write::Update(work) }
 }
 

@@ -135,7 +135,7 @@ pub fn needed(lease_namespace: Option<&str>) -> Vec<Right> {
         let verbs: &[&str] = match kind {
             Own::Cluster => &["list", "watch", "patch"],
             Own::ResourceBinding | Own::ClusterResourceBinding => &["list", "watch", "create", "patch"],
-            Own::Work => &["list", "watch", "create", "update", "patch", "delete"],
+            Own::Work => &["list", "watch", "create", "patch", "delete"],
             Own::Namespace => &["list", "watch", "create"],
             _ => &["list", "watch"],
         };
