@@ -14,7 +14,13 @@ const WEB: At = At("apps/v1", "Deployment", None, "web");
 /// Windows that a busy machine does not outlast: what is counted is how news are put together, not how fast this machine is.
 fn patient() -> Options {
     let window = Window { quiet: Duration::from_secs(2), longest: Duration::from_secs(30) };
-    let windows = Windows { work_status: window, binding_status: window, on_the_way: window.longest, first_reports: window.longest };
+    let windows = Windows {
+        work_status: window,
+        binding_status: window,
+        on_the_way: window.longest,
+        first_report: window.longest,
+        other_reports: window.longest,
+    };
     Options { windows, ..Options::default() }
 }
 

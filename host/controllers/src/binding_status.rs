@@ -41,7 +41,7 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         return Ok(Next::Wait);
     }
     let works = works_of(context, binding.id())?;
-    if let Some(rest) = patience(context, key, has_reported(&binding, &works)) {
+    if let Some(rest) = patience(context, key, &Reports::of(&binding, &works)) {
         return Ok(Next::After(rest));
     }
     let resource = binding.spec().resource.clone();
@@ -79,24 +79,43 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
     }
 }
 
-/// Whether every cluster has said what came of its Work as it is now.
-fn has_reported<B: Binding>(binding: &B, works: &[Work]) -> bool {
-    let reported: BTreeSet<&str> = works.iter().filter(|work| collect::member::has_reported(work)).filter_map(render::cluster_of).collect();
-    render::expected_clusters(binding.spec()).is_subset(&reported)
+/// Which clusters have said what came of their Works as they are now.
+struct Reports {
+    has_any: bool,
+    are_complete: bool,
+}
+
+impl Reports {
+    fn of<B: Binding>(binding: &B, works: &[Work]) -> Self {
+        let reported = works.iter().filter(|work| collect::member::has_reported(work));
+        let reported: BTreeSet<&str> = reported.filter_map(render::cluster_of).collect();
+        Self { has_any: !reported.is_empty(), are_complete: render::expected_clusters(binding.spec()).is_subset(&reported) }
+    }
+}
+
+/// A wait for reports.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Awaited {
+    since: Instant,
+    /// When the first of them came.
+    first: Option<Instant>,
 }
 
 /// How much longer to wait for clusters that have said nothing yet, so that one write tells of all of them. Waits once: from then on
 /// every piece of news is written, until all of them have spoken.
-fn patience(context: &Context, key: &BindingKey, is_complete: bool) -> Option<Duration> {
-    if is_complete {
+fn patience(context: &Context, key: &BindingKey, reports: &Reports) -> Option<Duration> {
+    if reports.are_complete {
         context.awaited.forget(key);
         return None;
     }
-    let since = context.awaited.get(key).unwrap_or_else(Instant::now);
-    context.awaited.set(key.clone(), since);
-    let patience = context.queues.work_statuses.under_load(context.queues.windows.first_reports);
-    let rest = patience.saturating_sub(since.elapsed());
-    (!rest.is_zero()).then_some(rest)
+    let now = Instant::now();
+    let mut awaited = context.awaited.get(key).unwrap_or(Awaited { since: now, first: None });
+    awaited.first = awaited.first.or(reports.has_any.then_some(now));
+    context.awaited.set(key.clone(), awaited);
+    let (windows, queue) = (&context.queues.windows, &context.queues.work_statuses);
+    let end = awaited.since + queue.under_load(windows.first_report);
+    let end = awaited.first.map_or(end, |first| end.min(first + queue.under_load(windows.other_reports)));
+    (end > now).then(|| end - now)
 }
 
 /// The status that the binding should have; `None` when it has it.

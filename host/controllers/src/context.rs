@@ -39,7 +39,7 @@ pub struct Context {
     /// Since when news of a Work's object, which is on its way to be healthy, have not been written.
     pub unwritten: Outcomes<crate::cluster_api::ObjectKey, tokio::time::Instant>,
     /// Since when the first reports of a binding's Works are waited for.
-    pub awaited: Outcomes<crate::queues::BindingKey, tokio::time::Instant>,
+    pub awaited: Outcomes<crate::queues::BindingKey, crate::binding_status::Awaited>,
     /// Settings.
     pub options: Options,
 }

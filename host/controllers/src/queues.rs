@@ -60,8 +60,10 @@ pub struct Windows {
     pub binding_status: Window,
     /// How long a Work's status waits for an object that is on its way to be healthy.
     pub on_the_way: Duration,
-    /// How long a binding's status waits for clusters that have not yet said what came of a new Work: longer than the others.
-    pub first_reports: Duration,
+    /// How long a binding's status waits until a first cluster has said what came of a new Work: longer than Works wait.
+    pub first_report: Duration,
+    /// How long it then waits for the other clusters.
+    pub other_reports: Duration,
 }
 
 impl Default for Windows {
@@ -71,7 +73,8 @@ impl Default for Windows {
             work_status: window(10, 250),
             binding_status: window(10, 250),
             on_the_way: Duration::from_secs(1),
-            first_reports: Duration::from_millis(1500),
+            first_report: Duration::from_millis(1500),
+            other_reports: Duration::from_millis(200),
         }
     }
 }
