@@ -202,12 +202,16 @@ async fn a_deleted_policy_releases_its_claims_and_leaves_all_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_template_takes_everything_with_it() {
     let fleet = running(DUPLICATED, DEPLOYMENT, 4).await;
+    let works = fleet.works().await;
+    assert_eq!(works.len(), 2);
     fleet.delete(&fleet.control, WEB).await;
     for member in &fleet.members {
         fleet.gone(member, WEB).await;
     }
     fleet.gone(&fleet.control, BINDING).await;
-    assert!(fleet.works().await.is_empty());
+    for work in &works {
+        fleet.gone(&fleet.control, At("work.karmada.io/v1alpha1", "Work", work.namespace(), work.name())).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
