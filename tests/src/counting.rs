@@ -62,6 +62,8 @@ async fn suffer(state: &FaultState, method: &Method) -> io::Result<Option<Respon
         Some(refusal(500, "InternalError", "this request was chosen to fail"))
     } else if faults.read_only && method != Method::GET {
         Some(refusal(503, "ServiceUnavailable", "the server is read-only"))
+    } else if faults.throttled.is_some() {
+        Some(refusal(429, "TooManyRequests", "too many requests, please try again later"))
     } else {
         None
     })

@@ -69,7 +69,7 @@ fn seed() -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn controllers_that_are_killed_again_and_again_lose_and_double_nothing() {
     const OBJECTS: u64 = 6;
-    const KILLS: u64 = 25;
+    const KILLS: u64 = 200;
     let seed = seed();
     println!("FLOTILLA_SEED={seed}");
     let mut dice = Dice(seed);
@@ -90,10 +90,28 @@ async fn controllers_that_are_killed_again_and_again_lose_and_double_nothing() {
             }
             wanted.insert(name, replicas);
         }
+        // Members come and go, answer late or not at all; so do plugins.
+        fleet.member(2).set_faults(match dice.below(6) {
+            0 => Faults { unreachable: true, ..Faults::default() },
+            1 => Faults { latency: Duration::from_millis(40), ..Faults::default() },
+            2 => Faults { error_rate: 0.3, ..Faults::default() },
+            _ => Faults::default(),
+        });
+        fleet.interpreter.mend();
+        if dice.below(4) == 0 {
+            let hooks = [Operation::InterpretReplica, Operation::ReviseReplica, Operation::Retain, Operation::AggregateStatus];
+            let hook = hooks[dice.below(hooks.len() as u64) as usize];
+            fleet.interpreter.fail(&format!("web{}", dice.below(OBJECTS)), hook, ErrorClass::NotLoaded);
+        }
         tokio::time::sleep(Duration::from_millis(dice.below(60))).await;
         fleet.kill_controllers();
         fleet.start_controllers().await;
     }
+    fleet.member(2).set_faults(Faults::default());
+    fleet.interpreter.mend();
+    // What failed is tried again later and later: a last restart tries it at once.
+    fleet.kill_controllers();
+    fleet.start_controllers().await;
     for (name, replicas) in &wanted {
         for member in &fleet.members {
             fleet.says(member, web(name), "/spec/replicas", json!(replicas)).await;
