@@ -290,3 +290,16 @@ fn protected_objects_are_not_deleted() {
          deleting it"
     );
 }
+
+#[test]
+fn label_selectors_that_select_nothing_for_a_mistake_are_turned_away() {
+    denied(
+        PolicyKind::Propagation,
+        "resourceSelectors: [{apiVersion: apps/v1, kind: Deployment, labelSelector: {matchExpressions: [{key: app, operator: Is, values: [web]}]}}]",
+        r#"spec.resourceSelectors[0].labelSelector: Invalid value: {"matchExpressions":[{"key":"app","operator":"Is","values":["web"]}]}: operator `Is` of key `app` is not one of In, NotIn, Exists, DoesNotExist"#,
+    );
+    placement_denied(
+        "clusterAffinity: {labelSelector: {matchLabels: {zone: a b}}}",
+        r#"spec.placement.clusterAffinity.labelSelector: Invalid value: {"matchLabels":{"zone":"a b"}}: value `a b` of key `zone` must consist of letters, digits, `-`, `_` and `.`, and begin and end with a letter or digit"#,
+    );
+}

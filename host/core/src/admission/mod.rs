@@ -87,12 +87,12 @@ pub fn validate(kind: PolicyKind, old: Option<&Object>, new: &Object) -> Result<
                 propagation::check_update(&old, &spec, &mut errors);
             }
             propagation::check(&spec, &mut errors);
-            check_namespaces(kind, new, &spec.resource_selectors, &mut errors);
+            check_selectors(kind, new, &spec.resource_selectors, &mut errors);
         }
         PolicyKind::Override | PolicyKind::ClusterOverride => {
             let spec = read::<OverrideSpec>(new)?;
             overrides::check(&spec, &mut errors);
-            check_namespaces(kind, new, spec.resource_selectors.as_deref().unwrap_or_default(), &mut errors);
+            check_selectors(kind, new, spec.resource_selectors.as_deref().unwrap_or_default(), &mut errors);
         }
     }
     errors.into_result()
@@ -132,13 +132,11 @@ fn check_identity(kind: PolicyKind, old: Option<&Object>, new: &Object, errors: 
     }
 }
 
-fn check_namespaces(kind: PolicyKind, policy: &Object, selectors: &[ResourceSelector], errors: &mut Errors) {
-    if !kind.is_namespaced() {
-        return;
-    }
+fn check_selectors(kind: PolicyKind, policy: &Object, selectors: &[ResourceSelector], errors: &mut Errors) {
     for (n, selector) in selectors.iter().enumerate() {
+        clusters::check_labels(&format!("spec.resourceSelectors[{n}].labelSelector"), selector.label_selector.as_ref(), errors);
         let namespace = selector.namespace.as_deref().unwrap_or("");
-        if namespace != policy.namespace().unwrap_or("") {
+        if kind.is_namespaced() && namespace != policy.namespace().unwrap_or("") {
             errors.invalid(format!("spec.resourceSelectors[{n}].namespace"), namespace, "must be the namespace of the policy");
         }
     }
