@@ -5,7 +5,7 @@
 mod status;
 
 use crate::capacity::{self, Capacity};
-use crate::cluster_api::{ObjectKey, Resource};
+use crate::cluster_api::{ApiError, ClusterApi, ObjectKey, Resource};
 use crate::context::{Context, Error, now, typed, writing};
 use crate::events::Severity;
 use crate::members::Member;
@@ -125,7 +125,8 @@ impl Clusters {
             observation.health = Health::TooOld(version);
             return observation;
         }
-        observation.id = identity_of(&member).await;
+        // Not every account may read it; then it is not compared.
+        observation.id = identity(&member.api).await.ok().flatten();
         if let Some(id) = observation.id.clone().filter(|id| cluster.spec.id.as_ref().is_some_and(|known| !known.is_empty() && known != id))
         {
             observation.health = Health::Other(id);
@@ -272,10 +273,10 @@ impl Clusters {
     }
 }
 
-/// What tells a cluster from every other: the UID of its namespace `kube-system`. `None` where it cannot be read.
-async fn identity_of(member: &Member) -> Option<String> {
-    let namespace = member.api.get(&Own::Namespace.resource(), &ObjectKey::new(None, "kube-system")).await;
-    namespace.ok().flatten().map(|namespace| namespace.uid().to_owned()).filter(|uid| !uid.is_empty())
+/// What tells a cluster from every other: the UID of its namespace `kube-system`; `None` where it has none.
+pub async fn identity(api: &ClusterApi) -> Result<Option<String>, ApiError> {
+    let namespace = api.get(&Own::Namespace.resource(), &ObjectKey::new(None, "kube-system")).await?;
+    Ok(namespace.map(|namespace| namespace.uid().to_owned()).filter(|uid| !uid.is_empty()))
 }
 
 fn version_of(text: &str) -> Option<String> {

@@ -20,8 +20,6 @@ use std::time::Duration;
 
 /// Longest wait for the member to fill the Secret of an account.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(30);
-/// The namespace that every cluster has, whose uid tells clusters apart.
-const IDENTITY: &str = "kube-system";
 
 /// Which control plane and which member, the same for `join` and `unjoin`.
 #[derive(Debug, clap::Args)]
@@ -68,9 +66,10 @@ impl Between {
 
 /// What tells a cluster from all others: the uid of its namespace `kube-system`.
 pub async fn identity(cluster: &Reached) -> Result<String, Failure> {
-    let namespace = cluster.get(&Own::Namespace.resource(), &ObjectKey::new(None, IDENTITY)).await?;
-    let missing = || Failure::new(Code::Negative, format!("{} has no namespace `{IDENTITY}`, which tells clusters apart", cluster.name));
-    namespace.map(|namespace| namespace.uid().to_owned()).ok_or_else(missing)
+    let id = flotilla_controllers::cluster::identity(&cluster.api).await;
+    let id = id.map_err(|error| cluster.failed("Namespace `kube-system`", &error))?;
+    let missing = || Failure::new(Code::Negative, format!("{} has no namespace `kube-system`, which tells clusters apart", cluster.name));
+    id.ok_or_else(missing)
 }
 
 /// Arguments of `join`.

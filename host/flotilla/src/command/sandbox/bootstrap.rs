@@ -4,6 +4,7 @@ use crate::exit::{Code, Failure};
 use flotilla_api::cluster::Cluster;
 use flotilla_api::crd::crds;
 use flotilla_api::object::Object;
+use flotilla_controllers::cluster;
 use flotilla_controllers::cluster_api::{ApiError, ClusterApi, ObjectKey, Resource};
 use flotilla_controllers::plugins::PLUGIN_NAMESPACE;
 use flotilla_controllers::watch::Own;
@@ -39,16 +40,15 @@ pub async fn install(control: &ClusterApi, clusters: &Sandbox) -> Result<(), Fai
         });
         create(control, &resource("", "Secret", "secrets", true), Object(secret)).await?;
         let api = ClusterApi::new(member.api.client_as("flotilla"), PATIENCE);
-        let identity = api.get(&Own::Namespace.resource(), &ObjectKey::new(None, "kube-system")).await;
-        let identity = identity.map_err(|error| failed(&member.name, &error))?;
-        let cluster = json!({
+        let identity = cluster::identity(&api).await.map_err(|error| failed(&member.name, &error))?;
+        let registered = json!({
             "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster", "metadata": {"name": member.name},
             "spec": {
-                "id": identity.as_ref().map(Object::uid), "syncMode": "Push", "apiEndpoint": access.url,
+                "id": identity, "syncMode": "Push", "apiEndpoint": access.url,
                 "secretRef": {"namespace": CLUSTER_NAMESPACE, "name": member.name},
             },
         });
-        create(control, &Own::Cluster.resource(), Object(cluster)).await?;
+        create(control, &Own::Cluster.resource(), Object(registered)).await?;
     }
     Ok(())
 }
