@@ -1,6 +1,10 @@
 //! A control plane with nothing installed, and members: of the sandbox, or real API servers with `FLOTILLA_TEST_BACKEND=kubernetes`.
 //! The program and kubectl reach them as users do, through a kubeconfig.
 
+#[path = "../support/ran.rs"]
+mod ran;
+pub use ran::Ran;
+
 use flotilla_sandbox::sandbox::{Sandbox, SandboxOptions, members};
 use flotilla_tests::kubernetes::Servers;
 use serde_json::Value;
@@ -52,22 +56,7 @@ pub struct Clusters {
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
-/// What became of one call.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
-
 impl Ran {
-    /// Checks that all went well; returns standard output.
-    #[track_caller]
-    pub fn done(self) -> String {
-        assert_eq!(self.code, 0, "{self:#?}");
-        self.out
-    }
-
     /// Checks the exit code, and that standard error holds this.
     #[track_caller]
     pub fn fails(self, code: i32, says: &str) {

@@ -1,6 +1,9 @@
 //! The program in processes of its own, and stock `kubectl` to drive it with, as users have them.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+mod ran;
+pub use ran::Ran;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -67,22 +70,7 @@ impl Drop for Program {
     }
 }
 
-/// What one call of `kubectl` came to.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
-
 impl Ran {
-    /// Checks that all went well.
-    #[track_caller]
-    pub fn done(self) -> String {
-        assert_eq!(self.code, 0, "{self:#?}");
-        self.out
-    }
-
     /// Checks that it failed with these words and no others.
     #[track_caller]
     pub fn fails(&self, says: &str) {
