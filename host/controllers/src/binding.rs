@@ -5,6 +5,7 @@
 use crate::cluster_api::{ApiError, ObjectKey};
 use crate::context::{Context, Error, typed, writing};
 use crate::events::Severity;
+use crate::fleet::template_of;
 use crate::queue::Next;
 use crate::queues::BindingKey;
 use crate::watch::{Own, works_entry};
@@ -39,6 +40,10 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         return Ok(Next::Wait);
     };
     let object = cached.parse();
+    // What the template has become must not be rendered for clusters and replicas that were decided for what it was.
+    if template_of(&object).is_some_and(|template| context.queues.templates.is_imminent(&template)) {
+        return Ok(Next::Wait);
+    }
     let binding: B = typed(&object)?;
     let works = works_of(context, binding.id())?;
     if binding.metadata().deletion_timestamp.is_some() {
