@@ -7,6 +7,7 @@ use crate::clusters::ClusterList;
 use crate::context::{Context, Error, Options, Outcomes};
 use crate::events::Events;
 use crate::health::Activity;
+use crate::lasting::Watching;
 use crate::members::{Connect, MemberListener, Members};
 use crate::policies::Policies;
 use crate::queue::Next;
@@ -28,6 +29,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Fleet {
     context: Arc<Context>,
     tasks: Vec<(&'static str, Task)>,
+    clusters: Arc<cluster::Clusters>,
+    definitions: Watching,
 }
 
 impl Fleet {
@@ -73,12 +76,13 @@ impl Fleet {
         // Not before: what a template has become is not rendered for what was decided about what it was.
         queues.templates.when_finished(move |template| bindings.add(binding_of_template(template)));
         let discovery = queues.clone();
-        let mut tasks = vec![("definitions", definitions::follow(&control, Arc::new(move || discovery.discovery.add(()))))];
-        tasks.extend(run_queues(&context));
+        let definitions = definitions::follow(&control, Arc::new(move || discovery.discovery.add(())));
+        let clusters = cluster::Clusters::new(context.clone());
+        let tasks = run_queues(&context, &clusters);
         queues.discovery.add(());
         context.control.start().await;
         tracing::info!("the caches of the control plane are filled");
-        Ok(Self { context, tasks })
+        Ok(Self { context, tasks, clusters, definitions })
     }
 
     /// What all controllers share.
@@ -99,7 +103,8 @@ impl Fleet {
         let templates = control.all_templates();
         Activity {
             tasks: tasks.chain([("execution", self.context.queues.is_executing())]).collect(),
-            watches: own.chain(templates.iter().map(|store| store.observe_watch(false))).collect(),
+            watches: own.chain(templates.iter().map(|store| store.observe_watch(false))).chain([self.definitions.observe()]).collect(),
+            in_members: [self.context.members.watches(), self.clusters.watches()].concat(),
         }
     }
 
@@ -130,7 +135,7 @@ pub fn interpret_again(context: &Context) {
     }
 }
 
-fn run_queues(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
+fn run_queues(context: &Arc<Context>, clusters: &Arc<cluster::Clusters>) -> Vec<(&'static str, Task)> {
     macro_rules! run {
         ($queue:ident, $at_once:literal, $reconcile:path) => {{
             let shared = context.clone();
@@ -139,7 +144,7 @@ fn run_queues(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
             (stringify!($queue), Task::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, metrics, run)))
         }};
     }
-    let clusters = cluster::Clusters::new(context.clone());
+    let clusters = clusters.clone();
     let probe = move |name| clusters.clone().reconcile(name);
     vec![
         ("clusters", Task::spawn(context.queues.clusters.clone().run("clusters", 64, context.queues.metrics.clone(), probe))),

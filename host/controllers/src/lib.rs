@@ -18,6 +18,7 @@ pub mod execution;
 pub mod fleet;
 pub mod gate;
 pub mod health;
+pub mod lasting;
 pub mod lease;
 pub mod live_object;
 pub mod members;

@@ -3,6 +3,7 @@
 //! Decides nothing about health; that is the cluster controller's.
 
 use crate::cluster_api::{ClusterApi, FIELD_MANAGER, ObjectKey, Resource};
+use crate::health::Watch;
 use crate::served::Served;
 use crate::store::{Change, Store};
 use crate::watch::SharedServed;
@@ -160,6 +161,10 @@ impl Member {
         store
     }
 
+    fn watches(&self) -> Vec<Watch> {
+        self.stores.lock().expect("no code panics while it holds the stores").values().map(|store| store.observe_watch(false)).collect()
+    }
+
     fn stop(&self) {
         let stores = std::mem::take(&mut *self.stores.lock().expect("no code panics while it holds the stores"));
         stores.values().for_each(|store| store.stop());
@@ -183,6 +188,12 @@ impl Members {
     /// The member of this name, if it is connected.
     pub fn get(&self, name: &str) -> Option<Arc<Member>> {
         self.connected.read().expect("no code panics while it holds the members").get(name).cloned()
+    }
+
+    /// The watches of propagated objects in all members.
+    pub fn watches(&self) -> Vec<Watch> {
+        let connected = self.connected.read().expect("no code panics while it holds the members");
+        connected.values().flat_map(|member| member.watches()).collect()
     }
 
     /// The member of this Cluster object; connects anew when its endpoint, Secret reference or identity changed.

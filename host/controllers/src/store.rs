@@ -5,6 +5,7 @@
 
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::health::Watch;
+use crate::lasting;
 use crate::live_object::LiveObject;
 use crate::pulse::Pulse;
 use crate::task::Task;
@@ -22,12 +23,14 @@ use tokio::sync::watch;
 
 /// The store has not seen all objects yet, so it cannot say that one is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the cache of {resource} in {cluster} is not filled yet")]
+#[error("the cache of {resource} in {cluster} is not filled yet{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
 pub struct NotSynced {
     /// Plural of the resource.
     pub resource: String,
     /// Name of the cluster, or `the control plane`.
     pub cluster: String,
+    /// What the API server said when it was asked for a list; `None` while it has not refused.
+    pub why: Option<String>,
 }
 
 /// One object in a store.
@@ -128,6 +131,8 @@ pub struct Store {
     synced: watch::Sender<bool>,
     watch: Mutex<Option<Task>>,
     heard: Pulse,
+    /// What the API server said when it last refused a list.
+    refused: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -159,6 +164,7 @@ impl Store {
             synced: watch::Sender::new(false),
             watch: Mutex::default(),
             heard: Pulse::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -239,7 +245,8 @@ impl Store {
         // The task must not keep the store: it ends with it.
         let (role, metrics) = (api.role(), api.metrics().clone());
         let failed = move |resource: &Resource| metrics.watch_failed(role, resource);
-        let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config), failed));
+        let events = lasting::events(api, &self.resource, &self.heard, kube_api, config);
+        let watch = Task::spawn(run(Arc::downgrade(self), events, failed));
         self.heard.beat();
         *self.watch() = Some(watch);
     }
@@ -252,7 +259,7 @@ impl Store {
     /// Its watch, for [`crate::health`].
     pub fn observe_watch(&self, is_required: bool) -> Watch {
         Watch {
-            resource: self.resource.plural.clone(),
+            resource: self.resource.label(false),
             is_followed: self.watch().as_ref().is_some_and(|task| !task.is_finished()),
             is_synced: self.is_synced(),
             is_required,
@@ -383,7 +390,8 @@ impl Store {
         if self.is_synced() {
             return Ok(());
         }
-        Err(NotSynced { resource: self.resource.plural.clone(), cluster: self.cluster.clone() })
+        let why = self.refused.lock().expect("no code panics while it holds the refusal").clone();
+        Err(NotSynced { resource: self.resource.plural.clone(), cluster: self.cluster.clone(), why })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Contents> {
@@ -410,6 +418,9 @@ async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Even
             Err(error) => {
                 failures += 1;
                 failed(&store.resource);
+                if let watcher::Error::InitialListFailed(kube::Error::Api(status)) = &error {
+                    *store.refused.lock().expect("no code panics while it holds the refusal") = Some(status.message.clone());
+                }
                 if failures.is_power_of_two() {
                     tracing::warn!(cluster = store.cluster, resource = store.resource.plural, failures, %error, "watch failed");
                 }

@@ -120,7 +120,7 @@ impl Controllers {
         tracing::info!(version = version.git_version, "connected to the control plane");
         preflight::check(&control).await?;
         let lease_namespace = self.election.leader_elect.then_some(self.election.leader_election_namespace.as_str());
-        preflight::rights(&control, preflight::needed(lease_namespace)).await?;
+        preflight::rights(&control, preflight::needed(lease_namespace.map(|namespace| (namespace, LEASE)))).await?;
         let mut elector = lease_namespace.map(|namespace| Elector::new(&control, namespace, LEASE, identity(), timing));
         let result = self.lead(&control, &process, elector.as_mut()).await;
         // Answers to what was sent are waited for; then nothing runs any more that could send something; then the next may lead.

@@ -46,6 +46,8 @@ fn the_chart_lints_and_renders() {
     let few = template(&helm, &["--set", few]).done();
     assert_eq!(["CustomResourceDefinition", "Deployment", "PodDisruptionBudget"].map(|kind| kinds(&few, kind)), [0, 1, 0]);
     assert_eq!(kinds(&template(&helm, &["--set", "serviceMonitor.enabled=true"]).done(), "ServiceMonitor"), 1);
+    let grants = |rendered: &str| rendered.contains("verbs: [escalate, bind]");
+    assert!(!grants(&all) && grants(&template(&helm, &["--set", "rbac.grants=true"]).done()), "nobody is an administrator by default");
     for wrong in ["webhook.bogus=1", "controllers.replicas=0", "webhook.certificate.source=magic", "rbac.templates[0].verbs[0]=get"] {
         template(&helm, &["--set", wrong]).fails(1, "values don't meet the specifications of the schema");
     }
