@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Arguments of `sandbox`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "All state is in memory: it is gone when the sandbox ends.\n\nExample:\n  flotilla sandbox --members 3 --kubeconfig /tmp/fleet.yaml &\n  kubectl --kubeconfig /tmp/fleet.yaml apply -f deploy/demo/shop/\n  kubectl --kubeconfig /tmp/fleet.yaml --context member1 get deployments -A\n\nFaults of a member are a line in a ConfigMap of the control plane (unreachable, latency=5s, errors=0.3, throttled=2s, read-only):\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": \"latency=5s, errors=0.3\"}}'\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": null}}'"
+    after_help = "All state is in memory: it is gone when the sandbox ends.\n\nExample:\n  flotilla sandbox --members 3 --kubeconfig /tmp/fleet.yaml &\n  kubectl --kubeconfig /tmp/fleet.yaml apply -f deploy/demo/shop/\n  kubectl --kubeconfig /tmp/fleet.yaml --context member1 get deployments -A\n\nFaults of a member are a line in a ConfigMap of the control plane (unreachable, latency=5s, errors=0.3, throttled=2s, read-only,\nlost@m1-node1, cpu=1@m1-node1):\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": \"latency=5s, errors=0.3\"}}'\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": null}}'"
 )]
 pub struct Sandbox {
     /// How many members
