@@ -3,6 +3,7 @@
 use crate::audit::AuditLog;
 use crate::fleet::PATIENCE;
 use crate::kubernetes;
+use crate::traffic::record;
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_controllers::cluster_api::{ClusterApi, Resource};
 use flotilla_controllers::served::Served;
@@ -122,8 +123,9 @@ impl Cluster {
 }
 
 fn client(server: &Server, agent: &str) -> kube::Client {
-    match server {
+    let client = match server {
         Server::Sandbox(server) => server.client_as(agent),
         Server::Kubernetes(server, _) => server.client(agent),
-    }
+    };
+    record::recorded(client, agent)
 }

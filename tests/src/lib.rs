@@ -12,3 +12,4 @@ pub mod normal;
 pub mod record;
 pub mod replay;
 mod sweep;
+pub mod traffic;
