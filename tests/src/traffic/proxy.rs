@@ -35,6 +35,10 @@ async fn send(client: &kube::Client, request: Request<axum::body::Body>) -> io::
     for name in [header::AUTHORIZATION, header::HOST, header::ACCEPT_ENCODING, header::CONTENT_LENGTH] {
         parts.headers.remove(name);
     }
+    // What is recorded can be read.
+    if parts.headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().windows(8).any(|word| word == b"protobuf")) {
+        parts.headers.insert(header::ACCEPT, header::HeaderValue::from_static("application/json"));
+    }
     if let Some(path) = parts.uri.path_and_query().cloned() {
         parts.uri = path.into();
     }

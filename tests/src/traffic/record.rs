@@ -5,9 +5,11 @@
 use super::Example;
 use super::place::Place;
 use crate::replay::answer_of;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method, Request, Response, header};
 use kube::client::Body;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -100,8 +102,8 @@ async fn pass(cluster: Arc<Cluster>, request: Request<Body>) -> io::Result<Respo
     let (parts, body) = request.into_parts();
     let body = body.collect_bytes().await.map_err(io::Error::other)?;
     let place = Place::of(parts.uri.path()).expect("it has a subject");
-    let sent: Option<Value> = if body.is_empty() { Some(Value::Null) } else { serde_json::from_slice(&body).ok() };
-    let named = sent.as_ref().and_then(|sent| sent["metadata"]["name"].as_str()).filter(|_| parts.method == Method::POST);
+    let sent = kept(&body);
+    let named = sent["metadata"]["name"].as_str().filter(|_| parts.method == Method::POST);
     let path = match (&place.name, named) {
         (None, Some(name)) => place.object(place.namespace.as_deref(), name),
         _ => subject,
@@ -119,20 +121,35 @@ async fn pass(cluster: Arc<Cluster>, request: Request<Body>) -> io::Result<Respo
     let (parts, body) = response.into_parts();
     let bytes = body.collect_bytes().await.map_err(io::Error::other)?;
     let answer = answer_of(Response::from_parts(parts.clone(), Body::from(bytes.clone()))).await;
-    if let (Some(body), Some(before), Ok(answer)) = (sent, before, answer)
+    if let (Some(before), Ok(answer)) = (before, answer)
         && answer["body"].is_object()
+        && (is_read || !is_raced(&place, &sent, &before, &answer["body"]))
     {
         // Others may have written before it was answered; a read tells itself what was there.
         let is_missing = answer["code"] == 404 && answer["body"]["details"]["name"].as_str() == place.name.as_deref();
         let before = if is_missing { Vec::new() } else { objects_in(&answer).filter(|_| is_read).unwrap_or(before) };
         let (from, agent) = (cluster.recorder.from.clone(), cluster.agent.clone());
-        cluster.recorder.keep(&Example { from, ask, agent, media, accept, body, before, answer });
+        cluster.recorder.keep(&Example { from, ask, agent, media, accept, body: sent, before, answer });
     }
     let mut headers: HeaderMap = parts.headers.clone();
     headers.remove(header::TRANSFER_ENCODING);
     let mut response = Response::new(Body::from(bytes));
     (*response.status_mut(), *response.headers_mut()) = (parts.status, headers);
     Ok(response)
+}
+
+/// Whether somebody whose requests do not come by wrote between looking and sending: a status that nobody sent is another.
+fn is_raced(place: &Place, sent: &Value, before: &[Value], answer: &Value) -> bool {
+    let is_about_status = place.subresource.is_some() || !sent["status"].is_null() || answer["kind"] == "Status";
+    !is_about_status && matches!(before, [one] if one["status"] != answer["status"])
+}
+
+/// A body as an example keeps it: what is no JSON as `{"base64": …}`.
+fn kept(body: &[u8]) -> Value {
+    if body.is_empty() {
+        return Value::Null;
+    }
+    serde_json::from_slice(body).unwrap_or_else(|_| json!({"base64": STANDARD.encode(body)}))
 }
 
 /// The path of the object or collection that a request is about; `None` for one that is not kept.

@@ -7,6 +7,8 @@ use super::Example;
 use super::place::Place;
 use crate::replay::answer_of;
 use crate::{normal, record};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{Request, header};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -55,19 +57,21 @@ impl<C: Fn(&str) -> kube::Client> Stage<C> {
             Ok(doubles) => self.compare(example, &doubles).await,
             Err(why) => return Outcome::NotSetUp(why),
         };
-        if let Some(namespace) = place.name.as_ref().filter(|_| place.plural == "namespaces") {
+        let going = place.namespace.as_deref().filter(|_| example.is_in_vain());
+        match going.or_else(|| example.named(&place).filter(|_| place.plural == "namespaces")) {
             // Others are tried in it: it is made anew, whatever became of it.
-            self.namespaces.remove(namespace);
-            if let Err(why) = self.remove(&place, None, namespace).await {
-                return Outcome::NotSetUp(why);
-            }
+            Some(namespace) => self.remove(&namespaces(), None, namespace).await.map_or_else(Outcome::NotSetUp, |()| outcome),
+            None => outcome,
         }
-        outcome
     }
 
     async fn compare(&mut self, example: &Example, doubles: &[Double]) -> Outcome {
         let method = example.asked().0;
-        let body = if example.body.is_null() { String::new() } else { translated(&example.body.to_string(), doubles) };
+        let body = match (&example.body, example.body["base64"].as_str()) {
+            (Value::Null, _) => Vec::new(),
+            (_, Some(bytes)) => STANDARD.decode(bytes).unwrap_or_default(),
+            (body, None) => translated(&body.to_string(), doubles).into_bytes(),
+        };
         let agent = example.agent.split(['/', ' ']).next().unwrap_or_default();
         let path = translated(example.ask.split_once(' ').map_or("/", |(_, path)| path), doubles);
         let seen = self.send(agent, method, &path, [&example.media, &example.accept], body).await;
@@ -91,9 +95,11 @@ impl<C: Fn(&str) -> kube::Client> Stage<C> {
         let is_missing = example.answer["code"] == 404 && example.answer["body"]["details"]["kind"] == "namespaces";
         if let Some(namespace) = place.namespace.as_ref().filter(|_| !is_missing) {
             self.namespace(namespace).await?;
+            if example.is_in_vain() {
+                self.must(&[200], "DELETE", &namespaces().object(None, namespace), &Value::Null).await?;
+            }
         }
-        let named = place.name.as_deref().or_else(|| example.body["metadata"]["name"].as_str());
-        match named {
+        match example.named(place) {
             Some(name) => self.remove(place, place.namespace.as_deref(), name).await?,
             None if example.body.is_null() => self.remove_all(place).await?,
             None => {}
@@ -139,6 +145,7 @@ impl<C: Fn(&str) -> kube::Client> Stage<C> {
         let at_once = json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"});
         self.must(&[200, 202, 404, 409], "DELETE", &path, &at_once).await?;
         if place.plural == "namespaces" {
+            self.namespaces.remove(name);
             // No controller does it.
             let done = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {"finalizers": []}});
             self.must(&[200, 404, 409], "PUT", &format!("{path}/finalize"), &done).await?;
@@ -196,7 +203,7 @@ impl<C: Fn(&str) -> kube::Client> Stage<C> {
     /// Sends what sets something up.
     async fn must(&mut self, codes: &[u64], method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let media = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
-        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let mut answer = self.send(SETUP, method, path, [media, "application/json"], body).await?;
         if codes.iter().any(|code| answer["code"] == *code) {
             return Ok(answer["body"].take());
@@ -204,15 +211,32 @@ impl<C: Fn(&str) -> kube::Client> Stage<C> {
         Err(format!("{method} {path}: {} {}", answer["code"], answer["body"]["message"]))
     }
 
-    async fn send(&mut self, agent: &str, method: &str, path: &str, types: [&str; 2], body: String) -> Result<Value, String> {
+    async fn send(&mut self, agent: &str, method: &str, path: &str, types: [&str; 2], body: Vec<u8>) -> Result<Value, String> {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in [header::CONTENT_TYPE, header::ACCEPT].into_iter().zip(types).filter(|(_, value)| !value.is_empty()) {
             request = request.header(name, value);
         }
-        let request = request.body(Body::from(body.into_bytes())).map_err(|error| error.to_string())?;
+        let request = request.body(Body::from(body)).map_err(|error| error.to_string())?;
         let client = self.clients.entry(agent.to_owned()).or_insert_with(|| (self.make_client)(agent));
         answer_of(client.send(request).await.map_err(|error| error.to_string())?).await
     }
+}
+
+impl Example {
+    /// The object that it is about, where it is about one.
+    fn named<'a>(&'a self, place: &'a Place) -> Option<&'a str> {
+        let of_body = || if self.body["base64"].is_null() { &self.body } else { &self.answer["body"] }["metadata"]["name"].as_str();
+        place.name.as_deref().or_else(of_body)
+    }
+
+    /// Whether it was refused because its namespace was going.
+    fn is_in_vain(&self) -> bool {
+        self.answer["body"]["details"]["causes"][0]["reason"] == "NamespaceTerminating"
+    }
+}
+
+fn namespaces() -> Place {
+    Place::of("/api/v1/namespaces").expect("a path")
 }
 
 /// Whether what was put in place is what was recorded.
