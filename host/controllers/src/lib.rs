@@ -7,6 +7,7 @@
 pub mod binding;
 pub mod binding_status;
 pub mod capacity;
+pub mod certificate;
 pub mod cluster;
 pub mod cluster_api;
 pub mod clusters;
