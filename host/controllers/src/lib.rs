@@ -34,6 +34,7 @@ pub mod queues;
 pub mod served;
 pub mod store;
 pub mod task;
+pub mod traces;
 pub mod watch;
 pub mod work_status;
 
