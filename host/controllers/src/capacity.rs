@@ -6,6 +6,7 @@ use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::lasting::{self, Watching};
 use crate::live_object::LiveObject;
 use flotilla_api::object::Object;
+use flotilla_api::quantity::Amount;
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
@@ -115,11 +116,10 @@ fn node_facts(node: &Object) -> NodeFacts {
 
 fn pod_facts(pod: &Object) -> PodFacts {
     let phase = pod.at(&["status", "phase"]).and_then(Value::as_str).unwrap_or("");
-    let requirements = pod_requests(pod);
     PodFacts {
         is_bound: pod.at(&["spec", "nodeName"]).and_then(Value::as_str).is_some_and(|node| !node.is_empty()),
         is_ended: matches!(phase, "Succeeded" | "Failed"),
-        requests: requirements,
+        requests: pod_requests(pod),
     }
 }
 
@@ -135,6 +135,82 @@ fn amounts(value: Option<&Value>) -> Amounts {
         .collect()
 }
 
-fn pod_requests(_pod: &Object) -> Amounts {
-    Amounts::new()
+/// What a scheduler reserves for a pod: its containers together, or what starting it takes at most, and what the pod itself takes.
+fn pod_requests(pod: &Object) -> Amounts {
+    let containers = |field: &str| pod.at(&["spec", field]).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut running = Sum::default();
+    containers("containers").iter().for_each(|container| running.add(requested(container)));
+    let (mut sidecars, mut most) = (Sum::default(), Sum::default());
+    for container in containers("initContainers") {
+        let mut now = sidecars.clone();
+        now.add(requested(container));
+        most.raise(&now);
+        if container["restartPolicy"] == "Always" {
+            running.add(requested(container));
+            sidecars = now;
+        }
+    }
+    running.raise(&most);
+    // What the pod as a whole asks for stands for its containers.
+    let whole = pod.at(&["spec", "resources", "requests"]).and_then(Value::as_object);
+    running.0.extend(whole.into_iter().flatten().filter_map(parsed));
+    running.add(pod.at(&["spec", "overhead"]));
+    running.0.into_iter().map(|(name, amount)| (name, amount.to_string())).collect()
+}
+
+fn requested(container: &Value) -> Option<&Value> {
+    container.pointer("/resources/requests")
+}
+
+fn parsed((name, amount): (&String, &Value)) -> Option<(String, Amount)> {
+    Some((name.clone(), Amount::from_json(amount).ok()?))
+}
+
+#[derive(Debug, Clone, Default)]
+struct Sum(BTreeMap<String, Amount>);
+
+impl Sum {
+    fn add(&mut self, amounts: Option<&Value>) {
+        for (name, amount) in amounts.and_then(Value::as_object).into_iter().flatten().filter_map(parsed) {
+            self.0.entry(name).and_modify(|sum| *sum += amount).or_insert(amount);
+        }
+    }
+
+    fn raise(&mut self, other: &Self) {
+        for (name, amount) in &other.0 {
+            self.0.entry(name.clone()).and_modify(|sum| *sum = (*sum).max(*amount)).or_insert(*amount);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn container(cpu: &str, memory: &str) -> Value {
+        json!({"resources": {"requests": {"cpu": cpu, "memory": memory}}})
+    }
+
+    fn sidecar(cpu: &str) -> Value {
+        json!({"restartPolicy": "Always", "resources": {"requests": {"cpu": cpu}}})
+    }
+
+    #[track_caller]
+    fn requests(spec: Value, cpu: &str, memory: &str) {
+        let expected = Amounts::from([("cpu".to_owned(), cpu.to_owned()), ("memory".to_owned(), memory.to_owned())]);
+        assert_eq!(pod_requests(&Object(json!({"spec": spec}))), expected);
+    }
+
+    #[test]
+    fn a_pod_requests_what_a_scheduler_reserves_for_it() {
+        let two = [container("500m", "1Gi"), container("1", "512Mi")];
+        requests(json!({"containers": two}), "1500m", "1536Mi");
+        requests(json!({"containers": two, "overhead": {"cpu": "100m"}}), "1600m", "1536Mi");
+        requests(json!({"containers": two, "initContainers": [container("2", "1Mi"), container("1", "2Gi")]}), "2", "2Gi");
+        requests(json!({"containers": two, "initContainers": [sidecar("1"), container("2", "1Mi")]}), "3", "1536Mi");
+        requests(json!({"containers": two, "initContainers": [sidecar("2"), container("100m", "1Mi")]}), "3500m", "1536Mi");
+        requests(json!({"containers": two, "resources": {"requests": {"cpu": "4"}}}), "4", "1536Mi");
+        assert_eq!(pod_requests(&Object(json!({"spec": {"containers": [{}]}}))), Amounts::new());
+    }
 }
