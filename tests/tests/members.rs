@@ -6,6 +6,8 @@ use flotilla_tests::cluster::Cluster;
 use flotilla_tests::fleet::{At, PATIENCE, TestFleet, condition, new_writes, writes_to};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 const WEB: At = At("apps/v1", "Deployment", None, "web");
 const BINDING: At = At("work.karmada.io/v1alpha2", "ResourceBinding", None, "web-deployment");
@@ -123,6 +125,47 @@ async fn another_cluster_under_the_same_name_gets_nothing_until_it_is_said_to_be
     ready(&fleet).await;
     has_image(&fleet, fleet.member(2), "nginx:1.28").await;
     fleet.says(fleet.member(2), WEB, "/status/readyReplicas", json!(1)).await;
+}
+
+/// A proxy that knows one name; returns its address.
+async fn proxy_to(name: &'static str, target: String) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let target = target.clone();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(client.read_u8().await?);
+                }
+                let head = String::from_utf8_lossy(&head).into_owned();
+                let is_known = head.starts_with(&format!("CONNECT {name} ")) && head.contains("roxy-");
+                if !is_known {
+                    return client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+                }
+                let mut server = TcpStream::connect(target).await?;
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_behind_a_proxy_is_reached_through_it() {
+    let fleet = TestFleet::start_over_https(1).await;
+    let url = fleet.member(1).account().url.clone();
+    // Nobody listens there: only the proxy knows better.
+    fleet.patch(&fleet.control, MEMBER1, json!({"spec": {"apiEndpoint": "https://localhost:1", "proxyURL": "ftp://127.0.0.1:1"}})).await;
+    let told = fleet.condition(&fleet.control, MEMBER1, "Ready", "False", "ClusterNotReachable").await;
+    assert!(told["message"].as_str().is_some_and(|message| message.contains("`http`, `https` or `socks5`")), "{told}");
+    let proxy = proxy_to("localhost:1", url.trim_start_matches("https://").to_owned()).await;
+    fleet.patch(&fleet.control, MEMBER1, json!({"spec": {"proxyURL": format!("http://us:secret@{proxy}")}})).await;
+    ready(&fleet).await;
+    running(&fleet).await;
+    has_image(&fleet, fleet.member(1), "nginx:1.27").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,6 +49,7 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
     let template_key = ObjectKey::new(resource.namespace.as_deref(), &resource.name);
     let gvk = GroupVersionKind::new(&resource.api_version, &resource.kind);
     let template = context.control.template(&gvk, &template_key).await?;
+    template.iter().for_each(|template| context.traces.follow(template));
     // 2. Decide: the template's status first, since whether that could be done is part of the binding's.
     let items = collect::binding::items(&resource, &works);
     let is_placed = !render::expected_clusters(binding.spec()).is_empty();

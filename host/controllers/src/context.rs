@@ -3,6 +3,7 @@
 use crate::events::Events;
 use crate::members::Members;
 use crate::queues::Queues;
+use crate::traces::Traces;
 use crate::watch::ControlPlane;
 use flotilla_api::interpretation::{HookError, Interpreter};
 use flotilla_api::object::Object;
@@ -40,6 +41,8 @@ pub struct Context {
     pub unwritten: Outcomes<crate::cluster_api::ObjectKey, crate::patience::Patience>,
     /// The wait for the first reports of a binding's Works.
     pub awaited: Outcomes<crate::queues::BindingKey, crate::binding_status::Awaited>,
+    /// When changes of templates were seen.
+    pub traces: Arc<Traces>,
     /// Settings.
     pub options: Options,
 }

@@ -61,6 +61,7 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     };
     let object = cached.parse();
     let work: Work = typed(&object)?;
+    context.traces.follow_manifest(work.spec.manifests().first());
     let Some(name) = names::cluster_of_execution_namespace(key.namespace().unwrap_or_default()) else { return Ok(Next::Wait) };
     if work.metadata.deletion_timestamp.is_some() {
         return remove(&context, &key, &object, &work, name).await;

@@ -15,6 +15,7 @@ use crate::queues::{BindingKey, Queues, TemplateKey};
 use crate::served::{GroupKind, Served};
 use crate::store::Change;
 use crate::task::Task;
+use crate::traces::Traces;
 use crate::watch::{ControlPlane, Own, OwnListener, TemplateListener};
 use crate::{binding, binding_status, cluster, definitions, detector, execution, namespaces, policies, work_status};
 use flotilla_api::cluster::Cluster;
@@ -44,7 +45,8 @@ impl Fleet {
         let queues = Queues::new(options.windows, control.metrics().clone());
         let shared: Arc<OnceLock<std::sync::Weak<Context>>> = Arc::default();
         let own_listener = own_listener(queues.clone(), shared.clone());
-        let template_listener = template_listener(queues.clone());
+        let traces = Arc::<Traces>::default();
+        let template_listener = template_listener(queues.clone(), traces.clone());
         let context = Arc::new(Context {
             control: ControlPlane::new(control.clone(), options.served.clone(), own_listener, template_listener),
             members: Members::new(control.clone(), connect, member_listener(queues.clone())),
@@ -59,6 +61,7 @@ impl Fleet {
             awaited: Outcomes::default(),
             unwritten: Outcomes::default(),
             unrendered: Outcomes::default(),
+            traces,
             options,
         });
         // Set once, right here.
@@ -280,8 +283,9 @@ fn binding_of(work: &Object) -> Option<BindingKey> {
     }
 }
 
-fn template_listener(queues: Arc<Queues>) -> TemplateListener {
+fn template_listener(queues: Arc<Queues>, traces: Arc<Traces>) -> TemplateListener {
     Arc::new(move |resource: &Resource, change: &Change| {
+        traces.changed(change);
         if change.is_desired_changed() && !change.is_own_write {
             queues.templates.add(TemplateKey { kind: GroupKind::from(&resource.gvk()), key: change.key.clone() });
         }

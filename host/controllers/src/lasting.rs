@@ -1,4 +1,7 @@
 //! Watches that heal themselves: one that has been silent for too long, bookmarks included, begins anew with a list.
+//!
+//! The watcher beneath asks again when a connection says nothing for five minutes, but does not list: what the API server failed to send
+//! stays unknown, and an answer that never begins is waited for.
 
 use crate::cluster_api::{ClusterApi, Resource};
 use crate::health::Watch;

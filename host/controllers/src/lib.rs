@@ -7,6 +7,7 @@
 pub mod binding;
 pub mod binding_status;
 pub mod capacity;
+pub mod certificate;
 pub mod cluster;
 pub mod cluster_api;
 pub mod clusters;
@@ -34,6 +35,7 @@ pub mod queues;
 pub mod served;
 pub mod store;
 pub mod task;
+pub mod traces;
 pub mod watch;
 pub mod work_status;
 

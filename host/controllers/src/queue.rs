@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 /// First wait after a failure; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
@@ -200,13 +201,15 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
             let key = self.next().await;
             while workers.try_join_next().is_some() {}
             // Of the level of what is logged in it: a filter that lets errors pass must not take the key from them.
-            let span = tracing::error_span!("reconcile", controller = name, key = ?key);
+            let span = tracing::error_span!("reconcile", controller = name, key = ?key, trace = Empty, since_change_ms = Empty);
             let (queue, metrics, work) = (self.clone(), metrics.clone(), reconcile(key.clone()));
             let run = async move {
                 let started = Instant::now();
                 let result = AssertUnwindSafe(work).catch_unwind().await;
                 let result = result.map_or_else(|_| Err("it panicked".to_owned()), |result| result.map_err(|error| error.to_string()));
-                metrics.reconciled(name, result.is_ok(), started.elapsed());
+                let took = started.elapsed();
+                metrics.reconciled(name, result.is_ok(), took);
+                tracing::debug!(is_ok = result.is_ok(), took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "reconciled");
                 queue.finish(key.clone(), result);
                 queue.shared.finished.get().into_iter().for_each(|listener| listener(&key));
                 drop(permit);

@@ -23,6 +23,7 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     let Some(executed) = context.executed.get(&key) else { return Ok(Next::Wait) };
     let object = cached.parse();
     let work: Work = typed(&object)?;
+    context.traces.follow_manifest(work.spec.manifests().first());
     if work.metadata.deletion_timestamp.is_some() {
         return Ok(Next::Wait);
     }

@@ -5,8 +5,8 @@ use crate::exit::{Code, Failure};
 use flotilla_api::crd::crds;
 use flotilla_api::object::Object;
 use flotilla_controllers::cluster_api::{ApiError, ClusterApi, Resource};
-use flotilla_controllers::definitions;
 use flotilla_controllers::watch::Own;
+use flotilla_controllers::{certificate, definitions, members};
 use serde_json::{Value, json};
 
 /// Refuses a control plane that lacks something, and says what.
@@ -123,9 +123,9 @@ impl std::fmt::Display for Right {
     }
 }
 
-/// The rights that the controllers need whatever is propagated; those on templates are known when policies name them. `lease` is the
-/// namespace and name of the Lease.
-pub fn needed(lease: Option<(&str, &str)>) -> Vec<Right> {
+/// The rights that the controllers need whatever is propagated; those on templates are known when policies name them. Given are
+/// namespace and name of the Lease, and of the Secret with the webhook's certificate.
+pub fn needed(lease: Option<(&str, &str)>, secret: Option<(&str, &str)>) -> Vec<Right> {
     const ALL: (&str, &str) = ("", "");
     let mut rights = Vec::new();
     let mut need = |resource: Resource, verbs: &[&'static str], subresource, (namespace, name): (&str, &str)| {
@@ -167,6 +167,12 @@ pub fn needed(lease: Option<(&str, &str)>) -> Vec<Right> {
         // With `list` and `watch` a standby hears of a release at once; without, a retry period later.
         need(flotilla_controllers::lease::leases(), &["get", "update"], "", (namespace, name));
         need(flotilla_controllers::lease::leases(), &["create"], "", (namespace, ""));
+    }
+    if let Some(secret) = secret {
+        need(members::secrets(), &["get", "patch"], "", secret);
+        for resource in certificate::configurations() {
+            need(resource, &["get", "patch"], "", ("", certificate::CONFIGURATION));
+        }
     }
     rights
 }
@@ -254,11 +260,11 @@ mod tests {
 
     #[test]
     fn rights_are_named_as_kubectl_asks_for_them() {
-        let names: Vec<String> = needed(Some(("flotilla-system", "flotilla"))).iter().map(ToString::to_string).collect();
+        let names: Vec<String> = needed(Some(("flotilla-system", "flotilla")), None).iter().map(ToString::to_string).collect();
         for name in ["patch works.work.karmada.io/status", "create events", "update leases.coordination.k8s.io/flotilla -n flotilla-system"]
         {
             assert!(names.iter().any(|known| known == name), "{name}: {names:#?}");
         }
-        assert!(!needed(None).iter().any(|right| right.resource == "leases"));
+        assert!(!needed(None, None).iter().any(|right| right.resource == "leases"));
     }
 }
