@@ -81,10 +81,11 @@ impl Fleet {
         let discovery = queues.clone();
         let definitions = definitions::follow(&control, Arc::new(move || discovery.discovery.add(())));
         let clusters = cluster::Clusters::new(context.clone());
-        let tasks = run_queues(&context, &clusters);
+        let mut tasks = run_scouts(&context, &clusters);
         queues.discovery.add(());
         context.control.start().await;
         tracing::info!("the caches of the control plane are filled");
+        tasks.extend(run_arrows(&context));
         Ok(Self { context, tasks, clusters, definitions })
     }
 
@@ -138,26 +139,34 @@ pub fn interpret_again(context: &Context) {
     }
 }
 
-fn run_queues(context: &Arc<Context>, clusters: &Arc<cluster::Clusters>) -> Vec<(&'static str, Task)> {
-    macro_rules! run {
-        ($queue:ident, $at_once:literal, $reconcile:path) => {{
-            let shared = context.clone();
-            let run = move |key| $reconcile(shared.clone(), key);
-            let metrics = context.queues.metrics.clone();
-            (stringify!($queue), Task::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, metrics, run)))
-        }};
-    }
+macro_rules! run {
+    ($context:ident, $queue:ident, $at_once:literal, $reconcile:path) => {{
+        let shared = $context.clone();
+        let run = move |key| $reconcile(shared.clone(), key);
+        let metrics = $context.queues.metrics.clone();
+        (stringify!($queue), Task::spawn($context.queues.$queue.clone().run(stringify!($queue), $at_once, metrics, run)))
+    }};
+}
+
+/// What finds out who is there, and so fills the caches.
+fn run_scouts(context: &Arc<Context>, clusters: &Arc<cluster::Clusters>) -> Vec<(&'static str, Task)> {
     let clusters = clusters.clone();
     let probe = move |name| clusters.clone().reconcile(name);
     vec![
         ("clusters", Task::spawn(context.queues.clusters.clone().run("clusters", 64, context.queues.metrics.clone(), probe))),
-        run!(discovery, 1, discover),
-        run!(policies, 1, policies::reconcile),
-        run!(templates, 16, detector::reconcile),
-        run!(bindings, 16, binding::reconcile),
-        run!(work_statuses, 16, work_status::reconcile),
-        run!(binding_statuses, 16, binding_status::reconcile),
-        run!(namespaces, 4, namespaces::reconcile),
+        run!(context, discovery, 1, discover),
+        run!(context, policies, 1, policies::reconcile),
+    ]
+}
+
+/// What decides by all that is in the caches: before they are filled it could only fail, and be tried again later than need be.
+fn run_arrows(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
+    vec![
+        run!(context, templates, 16, detector::reconcile),
+        run!(context, bindings, 16, binding::reconcile),
+        run!(context, work_statuses, 16, work_status::reconcile),
+        run!(context, binding_statuses, 16, binding_status::reconcile),
+        run!(context, namespaces, 4, namespaces::reconcile),
     ]
 }
 

@@ -60,9 +60,9 @@ pub struct Windows {
     pub binding_status: Window,
     /// How long a Work's status waits for an object that is on its way to be healthy.
     pub on_the_way: Duration,
-    /// How long a binding's status waits until a first cluster has said what came of a new Work: longer than Works wait.
+    /// How long a binding's status waits for what its clusters say came of new Works: longer than Works wait.
     pub first_report: Duration,
-    /// How long it then waits for the other clusters.
+    /// How long it then waits, at most, for clusters to which their Works were not brought yet.
     pub other_reports: Duration,
 }
 

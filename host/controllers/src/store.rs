@@ -173,10 +173,13 @@ impl Store {
         &self.resource
     }
 
-    /// The object, or `None` if there is none. An error while that cannot be known.
+    /// The object, or `None` if there is none. An error while that cannot be known: what has been seen is known before all is.
     pub fn get(&self, key: &ObjectKey) -> Result<Option<Arc<Cached>>, NotSynced> {
-        self.ensure_synced()?;
-        Ok(self.read().objects.get(key).map(|entry| entry.cached.clone()))
+        let known = self.read().objects.get(key).map(|entry| entry.cached.clone());
+        if known.is_none() {
+            self.ensure_synced()?;
+        }
+        Ok(known)
     }
 
     /// All objects.
