@@ -154,7 +154,7 @@ impl Clusters {
         }
         // At the start, what was known of its room will do, and edits that wait go first.
         let is_room_known = cluster.status.as_ref().is_some_and(|status| status.resource_summary.is_some());
-        if !is_room_known || self.context.control.own(Own::Work).is_synced() {
+        if !is_room_known || self.context.control.is_filled() {
             observation.room = self.capacity_of(name, &member).lock().ok().and_then(|capacity| status::room(&capacity));
         }
         observation

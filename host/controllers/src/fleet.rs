@@ -255,8 +255,8 @@ fn binding_of_template(template: &TemplateKey) -> BindingKey {
 fn binding_changed(queues: &Queues, kind: Own, change: &Change) {
     let key = BindingKey { kind, key: change.key.clone() };
     if change.is_desired_changed() {
-        queues.bindings.add(key.clone());
-        if !change.is_own_write {
+        change.enqueue(&queues.bindings, key.clone());
+        if !change.is_own_write && !change.is_found {
             // Somebody else wrote it, or it went: the template decides what it should be.
             queues.templates.extend(template_of(&change.object()));
         }
@@ -270,7 +270,7 @@ fn work_changed(queues: &Queues, change: &Change) {
     let object = change.object();
     let cluster = change.key.namespace().and_then(names::cluster_of_execution_namespace);
     if let Some(cluster) = cluster.filter(|_| change.is_desired_changed()) {
-        queues.add_work(cluster, change.key.clone());
+        change.enqueue(&queues.works_of(cluster), change.key.clone());
     }
     if let Some(binding) = binding_of(&object) {
         if change.new.is_none() {
@@ -296,7 +296,7 @@ fn template_listener(queues: Arc<Queues>, traces: Arc<Traces>) -> TemplateListen
     Arc::new(move |resource: &Resource, change: &Change| {
         traces.changed(change);
         if change.is_desired_changed() && !change.is_own_write {
-            queues.templates.add(TemplateKey { kind: GroupKind::from(&resource.gvk()), key: change.key.clone() });
+            change.enqueue(&queues.templates, TemplateKey { kind: GroupKind::from(&resource.gvk()), key: change.key.clone() });
         }
     })
 }

@@ -57,6 +57,9 @@ pub async fn reconcile(context: Arc<Context>, (kind, key): (Own, ObjectKey)) -> 
 
 /// Whatever an override policy may concern is rendered again; what stays the same is not written.
 fn overriding(context: &Context, key: &ObjectKey) -> Result<Next, Error> {
+    if !context.control.is_filled() {
+        return Ok(Next::Wait);
+    }
     for kind in [Own::ResourceBinding, Own::ClusterResourceBinding] {
         for binding in context.control.own(kind).keys()? {
             if key.namespace.is_none() || key.namespace == binding.namespace {
@@ -81,7 +84,9 @@ async fn propagation(context: &Context, kind: Own, key: &ObjectKey) -> Result<Ne
     if object.is_deleting() {
         return remove(context, kind, key, &object).await;
     }
-    wake_claimed(context, kind, key)?;
+    if context.control.is_filled() {
+        wake_claimed(context, kind, key)?;
+    }
     for selector in &spec.resource_selectors {
         wake_selected(context, key.namespace(), selector)?;
     }
@@ -92,7 +97,7 @@ async fn propagation(context: &Context, kind: Own, key: &ObjectKey) -> Result<Ne
 fn wake_selected(context: &Context, namespace: Option<&str>, selector: &ResourceSelector) -> Result<(), Error> {
     let gvk = GroupVersionKind::new(&selector.api_version, &selector.kind);
     let Some(store) = context.control.templates(&gvk)? else { return Ok(()) };
-    if !store.is_synced() {
+    if !store.is_synced() || !context.control.is_filled() {
         // Its first list brings every template.
         return Ok(());
     }

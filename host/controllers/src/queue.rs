@@ -82,6 +82,8 @@ type Finished<K> = Box<dyn Fn(&K) + Send + Sync>;
 struct State<K> {
     items: HashMap<K, Item>,
     due: BinaryHeap<Reverse<(Instant, u64, K)>>,
+    /// What was found at the start, the newest first: it waits until nothing else is due.
+    found: BinaryHeap<(u64, K)>,
     sequence: u64,
 }
 
@@ -89,6 +91,8 @@ struct State<K> {
 struct Item {
     /// When it is to run; `None` while it only remembers its failures or is at work.
     due: Option<Instant>,
+    /// Whether it is to run when nothing else is due.
+    is_found: bool,
     /// When the wait that is going on began.
     since: Option<Instant>,
     /// Since when it is at work.
@@ -103,7 +107,7 @@ impl Item {
 
     /// Since when it is at work, or could be.
     fn waiting_since(&self, now: Instant) -> Option<Instant> {
-        let due = self.due.filter(|due| *due <= now).map(|due| self.since.unwrap_or(due));
+        let due = self.due.filter(|due| *due <= now || self.is_found).map(|due| self.since.unwrap_or(due));
         self.running_since.into_iter().chain(due).min()
     }
 }
@@ -117,13 +121,19 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> Default for WorkQueue<
 impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
     /// An empty queue.
     pub fn new() -> Self {
-        let state = State { items: HashMap::new(), due: BinaryHeap::new(), sequence: 0 };
+        let state = State { items: HashMap::new(), due: BinaryHeap::new(), found: BinaryHeap::new(), sequence: 0 };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new(), finished: OnceLock::new() }) }
     }
 
     /// Runs the key as soon as a worker is free.
     pub fn add(&self, key: K) {
         self.schedule(key, Instant::now());
+    }
+
+    /// Runs the key when nothing else is due, greater `newness` first: for what is only found, not known to have changed.
+    pub fn add_found(&self, key: K, newness: u64) {
+        self.state().put_found(key, newness);
+        self.shared.changed.notify_one();
     }
 
     /// Runs all of these keys as soon as workers are free.
@@ -157,7 +167,8 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
     /// Whether the key is at work, or will be as soon as a worker is free. One that has failed and will be tried again is not.
     pub fn is_imminent(&self, key: &K) -> bool {
         let now = Instant::now();
-        let is_imminent = |item: &Item| item.is_running() || (item.failures == 0 && item.due.is_some_and(|due| due <= now));
+        let is_due = |item: &Item| item.is_found || item.due.is_some_and(|due| due <= now);
+        let is_imminent = |item: &Item| item.is_running() || (item.failures == 0 && is_due(item));
         self.state().items.get(key).is_some_and(is_imminent)
     }
 
@@ -287,9 +298,19 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
 }
 
 impl<K: Clone + Eq + Hash + Ord> State<K> {
+    fn put_found(&mut self, key: K, newness: u64) {
+        let now = Instant::now();
+        let item = self.items.entry(key.clone()).or_default();
+        if item.due.is_some() || item.is_running() {
+            return self.put_earlier(key, now);
+        }
+        (item.due, item.since, item.is_found) = (Some(now), Some(now), true);
+        self.found.push((newness, key));
+    }
+
     fn put_earlier(&mut self, key: K, due: Instant) {
         let item = self.items.entry(key.clone()).or_default();
-        if item.due.is_none_or(|current| due < current) {
+        if item.is_found || item.due.is_none_or(|current| due < current) {
             self.put(key, due);
         }
     }
@@ -297,7 +318,7 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
     fn put(&mut self, key: K, due: Instant) {
         let item = self.items.entry(key.clone()).or_default();
         item.since.get_or_insert_with(Instant::now);
-        if item.due != Some(due) {
+        if item.is_found || item.due != Some(due) {
             self.put_at(key, due);
         }
     }
@@ -305,7 +326,7 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
     /// Sets the due time and, unless the key is at work, makes an entry for it; older entries of the key are void.
     fn put_at(&mut self, key: K, due: Instant) {
         let item = self.items.entry(key.clone()).or_default();
-        item.due = Some(due);
+        (item.due, item.is_found) = (Some(due), false);
         if !item.is_running() {
             self.sequence += 1;
             self.due.push(Reverse((due, self.sequence, key)));
@@ -314,21 +335,30 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
 
     /// The key that is due, or when the next one will be.
     fn take_due(&mut self, now: Instant) -> Result<K, Option<Instant>> {
+        let mut next = None;
         while let Some(Reverse((due, _, key))) = self.due.peek() {
-            let is_valid = self.items.get(key).is_some_and(|item| item.due == Some(*due) && !item.is_running());
+            let is_valid = self.items.get(key).is_some_and(|item| item.due == Some(*due) && !item.is_running() && !item.is_found);
             if is_valid && *due > now {
-                return Err(Some(*due));
+                next = Some(*due);
+                break;
             }
             let Some(Reverse((_, _, key))) = self.due.pop() else { break };
             if is_valid {
-                let item = self.items.get_mut(&key).expect("looked up above");
-                item.due = None;
-                item.since = None;
-                item.running_since = Some(now);
-                return Ok(key);
+                return Ok(self.start(key, now));
             }
         }
-        Err(None)
+        while let Some((_, key)) = self.found.pop() {
+            if self.items.get(&key).is_some_and(|item| item.is_found) {
+                return Ok(self.start(key, now));
+            }
+        }
+        Err(next)
+    }
+
+    fn start(&mut self, key: K, now: Instant) -> K {
+        let item = self.items.get_mut(&key).expect("looked up before");
+        *item = Item { failures: item.failures, running_since: Some(now), ..Item::default() };
+        key
     }
 }
 
@@ -362,6 +392,24 @@ mod tests {
         let mut runs = recorded(&queue, 1);
         assert_eq!(runs.recv().await, Some("web"));
         assert_eq!(runs.recv().await, Some("db"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(runs.try_recv().is_err());
+        assert!(queue.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changed_goes_before_what_was_found_and_the_newest_of_that_first() {
+        let queue = WorkQueue::new();
+        for (key, newness) in [("old", 1), ("new", 9), ("edited", 5), ("middle", 4)] {
+            queue.add_found(key, newness);
+        }
+        queue.add_settled("edited", Window { quiet: Duration::ZERO, longest: Duration::ZERO });
+        queue.add("news");
+        assert_eq!((queue.len(), queue.is_imminent(&"old")), (5, true));
+        let mut runs = recorded(&queue, 1);
+        for expected in ["edited", "news", "new", "middle", "old"] {
+            assert_eq!(runs.recv().await, Some(expected));
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(runs.try_recv().is_err());
         assert!(queue.is_empty());

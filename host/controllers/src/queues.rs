@@ -206,7 +206,8 @@ impl Queues {
         self.works.lock().expect("no code panics while it holds the queues")
     }
 
-    fn works_of(&self, cluster: &str) -> WorkQueue<ObjectKey> {
+    /// The queue of this member's Works.
+    pub fn works_of(&self, cluster: &str) -> WorkQueue<ObjectKey> {
         let mut works = self.works();
         if let Some(works) = works.get(cluster) {
             return works.queue.clone();

@@ -8,6 +8,7 @@ use crate::health::Watch;
 use crate::lasting;
 use crate::live_object::LiveObject;
 use crate::pulse::Pulse;
+use crate::queue::WorkQueue;
 use crate::task::Task;
 use flotilla_api::object::Object;
 use futures::{Stream, StreamExt};
@@ -97,6 +98,8 @@ pub struct Change<'a> {
     pub new: Option<(&'a Cached, &'a Object)>,
     /// Whether this is the answer to a write of our own; its echo in the watch is not reported again.
     pub is_own_write: bool,
+    /// Whether it was there before this process looked: found, not changed.
+    pub is_found: bool,
 }
 
 impl Change<'_> {
@@ -106,6 +109,14 @@ impl Change<'_> {
             (Some((_, object)), _) => Cow::Borrowed(object),
             (None, Some(old)) => Cow::Owned(old.parse()),
             (None, None) => Cow::Owned(Object::default()),
+        }
+    }
+
+    /// Runs this key: at once when something changed, else in its turn.
+    pub fn enqueue<K: Clone + Eq + Hash + Ord + std::fmt::Debug + Send + 'static>(&self, queue: &WorkQueue<K>, key: K) {
+        match self.new.filter(|_| self.is_found) {
+            Some((found, _)) => queue.add_found(key, parse_version(&found.resource_version)),
+            None => queue.add(key),
         }
     }
 
@@ -363,7 +374,8 @@ impl Store {
             }
             old
         };
-        (self.listener)(&Change { key: &key, old: old.as_ref().map(|entry| &*entry.cached), new: Some((&cached, object)), is_own_write });
+        let (old, new) = (old.as_ref().map(|entry| &*entry.cached), Some((&*cached, object)));
+        (self.listener)(&Change { key: &key, old, new, is_own_write, is_found: old.is_none() && !self.is_synced() });
     }
 
     fn remove(&self, key: &ObjectKey) {
@@ -376,7 +388,7 @@ impl Store {
             old
         };
         if let Some(old) = old {
-            (self.listener)(&Change { key, old: Some(&old.cached), new: None, is_own_write: false });
+            (self.listener)(&Change { key, old: Some(&old.cached), new: None, is_own_write: false, is_found: false });
         }
     }
 

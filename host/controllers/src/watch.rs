@@ -176,6 +176,11 @@ impl ControlPlane {
         }
     }
 
+    /// Whether all objects of our own kinds have been seen. Before, nothing is decided, and whatever is found will be decided then.
+    pub fn is_filled(&self) -> bool {
+        self.own.values().all(|store| store.is_synced())
+    }
+
     /// The store of one of our own kinds.
     pub fn own(&self, kind: Own) -> &Arc<Store> {
         &self.own[&kind]
