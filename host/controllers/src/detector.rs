@@ -51,7 +51,7 @@ impl Decided {
     }
 
     /// Writes the scheduler's part into a status.
-    pub fn write(&self, status: &mut ResourceBindingStatus, _: &Time) {
+    pub fn write(&self, status: &mut ResourceBindingStatus) {
         let Some(scheduled) = &self.scheduled else { return };
         status.scheduler_observed_generation = status.scheduler_observed_generation.max(scheduled.generation);
         status.last_scheduled_time.clone_from(&scheduled.last_time);
@@ -161,7 +161,6 @@ async fn bind_in<B: Binding>(context: &Context, template: &Object, policy: &Poli
     };
     let binding = write_binding(context, &key, existing.as_ref(), &bound).await?;
     note(context, &key, &binding, &bound);
-    context.queues.bindings.add(key);
     Ok(Next::Wait)
 }
 

@@ -42,6 +42,16 @@ pub enum Executed {
     },
 }
 
+impl Executed {
+    /// Whether this is what came of the Work as it is now: its status will say so.
+    pub fn is_of(&self, work: &Work) -> bool {
+        match self {
+            Self::Applied { generation } | Self::Failed { generation, .. } => *generation == work.metadata.generation,
+            Self::Suspended => true,
+        }
+    }
+}
+
 /// Called for every change of a Work or of the member objects that it stands for.
 pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Error> {
     // 1. Read: the Work, the cluster, the connection.

@@ -75,6 +75,9 @@ impl Fleet {
                 execution::reconcile(context, key).await.map_err(|error| error.to_string())
             })
         }));
+        let bindings = queues.bindings.clone();
+        // Not before: what a template has become is not rendered for what was decided about what it was.
+        queues.templates.when_finished(move |template| bindings.add(binding_of_template(template)));
         let discovery = queues.clone();
         let definitions = definitions::follow(&control, Arc::new(move || discovery.discovery.add(())));
         let clusters = cluster::Clusters::new(context.clone());
@@ -234,6 +237,10 @@ pub fn template_of(binding: &Object) -> Option<TemplateKey> {
     let text = |field: &str| resource.get(field).and_then(|value| value.as_str());
     let gvk = GroupVersionKind::new(text("apiVersion")?, text("kind")?);
     Some(TemplateKey { kind: GroupKind::from(&gvk), key: ObjectKey::new(text("namespace"), text("name")?) })
+}
+
+fn binding_of_template(template: &TemplateKey) -> BindingKey {
+    BindingKey::new(template.key.namespace(), &names::binding_name(&template.kind.kind, &template.key.name))
 }
 
 fn binding_changed(queues: &Queues, kind: Own, change: &Change) {

@@ -26,6 +26,7 @@ pub mod members;
 pub mod merge;
 pub mod metrics;
 pub mod namespaces;
+pub mod patience;
 pub mod plugins;
 pub mod policies;
 pub mod pulse;

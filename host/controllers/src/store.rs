@@ -13,6 +13,7 @@ use flotilla_api::object::Object;
 use futures::{Stream, StreamExt};
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -48,15 +49,12 @@ pub struct Cached {
 
 impl Cached {
     fn new(object: &Object) -> Self {
-        let mut slim = object.clone();
-        let metadata = slim.get_mut("metadata").and_then(Value::as_object_mut);
-        metadata.map(|metadata| metadata.remove("managedFields"));
         Self {
-            text: serde_json::to_string(&slim).expect("JSON values always print").into(),
+            text: serde_json::to_string(object).expect("JSON values always print").into(),
             resource_version: object.resource_version().into(),
             uid: object.uid().into(),
             is_deleting: object.is_deleting(),
-            desired_hash: desired_hash(&mut slim),
+            desired_hash: desired_hash(object),
         }
     }
 
@@ -71,14 +69,22 @@ impl Cached {
     }
 }
 
-fn desired_hash(slim: &mut Object) -> u64 {
-    if let Some(map) = slim.as_object_mut() {
-        map.remove("status");
-        map.get_mut("metadata").and_then(Value::as_object_mut).map(|metadata| metadata.remove("resourceVersion"));
-    }
+fn desired_hash(object: &Object) -> u64 {
     let mut hasher = DefaultHasher::new();
-    serde_json::to_string(slim).expect("JSON values always print").hash(&mut hasher);
+    hash_without(object, &[&["status"], &["metadata", "resourceVersion"], &["metadata", "managedFields"]], &mut hasher);
     hasher.finish()
+}
+
+/// Hashes a value but for the fields at these paths.
+fn hash_without(value: &Value, paths: &[&[&str]], hasher: &mut DefaultHasher) {
+    let Some(map) = value.as_object().filter(|_| !paths.is_empty()) else { return value.hash(hasher) };
+    for (name, value) in map {
+        let below: Vec<&[&str]> = paths.iter().filter(|path| path[0] == name).map(|path| &path[1..]).collect();
+        if !below.iter().any(|path| path.is_empty()) {
+            name.hash(hasher);
+            hash_without(value, &below, hasher);
+        }
+    }
 }
 
 /// One change in a store.
@@ -95,11 +101,11 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// The object as it is now, or as it last was.
-    pub fn object(&self) -> Object {
+    pub fn object(&self) -> Cow<'_, Object> {
         match (self.new, self.old) {
-            (Some((_, object)), _) => object.clone(),
-            (None, Some(old)) => old.parse(),
-            (None, None) => Object::default(),
+            (Some((_, object)), _) => Cow::Borrowed(object),
+            (None, Some(old)) => Cow::Owned(old.parse()),
+            (None, None) => Cow::Owned(Object::default()),
         }
     }
 
@@ -271,12 +277,13 @@ impl Store {
                 self.write().is_listing = true;
                 *listed = Some(HashSet::new());
             }
-            Event::InitApply(mut live) => {
-                self.name_kind(&mut live.object);
+            Event::InitApply(live) => {
+                let mut object = live.object;
+                self.name_kind(&mut object);
                 if let Some(listed) = listed {
-                    listed.insert(ObjectKey::of(&live.object));
+                    listed.insert(ObjectKey::of(&object));
                 }
-                self.deliver(&live.object);
+                self.deliver(&object);
             }
             Event::InitDone => {
                 let listed = listed.take().unwrap_or_default();

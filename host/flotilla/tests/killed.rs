@@ -167,6 +167,18 @@ fn seen(output: ChildStdout) -> Seen {
     seen
 }
 
+/// Makes a control plane of the first cluster, the others its members.
+fn install(sandbox: &Sandbox) {
+    let flotilla = |words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flotilla"));
+        let output =
+            command.args(words.split(' ')).arg("--kubeconfig").arg(sandbox.path("kubeconfig")).output().expect("the program starts");
+        assert!(output.status.success(), "`flotilla {words}`: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    flotilla("init --crds-only");
+    MEMBERS.iter().for_each(|member| flotilla(&format!("join {member} --wait false")));
+}
+
 /// Starts controllers of a process of their own.
 fn controllers(sandbox: &Sandbox, number: usize) -> Program {
     let kubeconfig = sandbox.path("kubeconfig").display().to_string();
@@ -273,6 +285,7 @@ fn killed_controllers_lose_and_double_nothing() {
     println!("FLOTILLA_SEED={seed}");
     let mut numbers = Numbers(seed);
     let sandbox = Sandbox::start(&["--members", "3", "--nodes", "8", "--without-controllers"]);
+    install(&sandbox);
     sandbox.kubectl_on(CONTROL, "create", POLICIES).done();
     // A Deployment of the member's own is none of ours.
     sandbox.kubectl_on("member1", "create", &deployment("own", "own", 2).replace("spread: own", "team: own")).done();

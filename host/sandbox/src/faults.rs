@@ -1,5 +1,6 @@
 //! What an API server can be made to suffer. Holds the wishes; the server asks for them at each request.
 
+use crate::simulation::NodeFaults;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -20,12 +21,21 @@ pub struct Faults {
     pub throttled: Option<Duration>,
 }
 
-impl FromStr for Faults {
+/// All that a member suffers, as a line says it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Suffering {
+    /// What requests to it see.
+    pub requests: Faults,
+    /// What its nodes do.
+    pub nodes: NodeFaults,
+}
+
+impl FromStr for Suffering {
     type Err = String;
 
-    /// Reads `latency=5s, errors=0.3, throttled=2s, read-only, unreachable`: any of them, or nothing for none.
+    /// Reads `latency=5s, errors=0.3, throttled=2s, read-only, unreachable, lost@node1, cpu=1@node1`: any of them, or nothing for none.
     fn from_str(line: &str) -> Result<Self, String> {
-        let mut faults = Self::default();
+        let (mut faults, mut nodes) = (Faults::default(), NodeFaults::default());
         for word in line.split([',', ' ', '\n']).map(str::trim).filter(|word| !word.is_empty()) {
             match word.split_once('=') {
                 None if word == "unreachable" => faults.unreachable = true,
@@ -38,13 +48,14 @@ impl FromStr for Faults {
                     let refuse = || format!("`{word}`: the share of errors is a number from 0 to 1");
                     faults.error_rate = rate.filter(|rate| (0.0..=1.0).contains(rate)).ok_or_else(refuse)?;
                 }
+                _ if nodes.read(word)? => {}
                 _ => {
-                    let known = "`unreachable`, `latency=5s`, `errors=0.3`, `throttled=2s`, `read-only`";
+                    let known = "`unreachable`, `latency=5s`, `errors=0.3`, `throttled=2s`, `read-only`, `lost@NODE`, `cpu=1@NODE`";
                     return Err(format!("`{word}` is no fault; there are {known}"));
                 }
             }
         }
-        Ok(faults)
+        Ok(Self { requests: faults, nodes })
     }
 }
 
@@ -101,7 +112,7 @@ mod tests {
 
     #[test]
     fn faults_are_read_from_a_line() {
-        let read = |line: &str| line.parse::<Faults>();
+        let read = |line: &str| line.parse::<Suffering>().map(|suffering| suffering.requests);
         let expected = Faults { latency: Duration::from_millis(500), error_rate: 0.3, read_only: true, ..Faults::default() };
         assert_eq!(read("latency=500ms, errors=0.3 read-only\n"), Ok(expected));
         assert_eq!(read("throttled=2s"), Ok(Faults { throttled: Some(Duration::from_secs(2)), ..Faults::default() }));
@@ -109,6 +120,7 @@ mod tests {
         assert!(read("latency=soon").unwrap_err().contains("write `500ms`, `5s` or `1m`"));
         assert!(read("broken").unwrap_err().starts_with("`broken` is no fault"));
         assert!(read("errors=2").is_err());
+        assert!("lost@node1, pods=3".parse::<Suffering>().is_ok_and(|suffering| suffering.nodes.is_lost("node1")));
     }
 
     #[test]

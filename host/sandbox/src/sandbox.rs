@@ -77,13 +77,15 @@ impl Sandbox {
         if options.listen {
             sandbox.listen(&authority, options.port_base).await?;
         }
+        let mut switched = Vec::new();
         for (number, member) in (1..).zip(&mut sandbox.members) {
             let how = MemberOptions { node_prefix: format!("m{number}-"), ..options.member.clone() };
-            member.simulation = Some(simulation::start(member.api.client_as("kube-controller-manager"), how));
+            let simulation = simulation::start(member.api.client_as("kube-controller-manager"), how);
+            switched.push((member.api.clone(), simulation.node_faults()));
+            member.simulation = Some(simulation);
         }
         switch::create(&sandbox.control.api);
-        let members = sandbox.members.iter().map(|member| member.api.clone()).collect();
-        sandbox.tasks.push(tokio::spawn(switch::run(sandbox.control.api.clone(), members)));
+        sandbox.tasks.push(tokio::spawn(switch::run(sandbox.control.api.clone(), switched)));
         if options.sync_crds {
             let members = sandbox.members.iter().map(|member| member.api.clone()).collect();
             sandbox.tasks.push(tokio::spawn(mirror::run(sandbox.control.api.clone(), members)));

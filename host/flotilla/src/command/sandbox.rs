@@ -10,7 +10,6 @@ use crate::running::{Running, block_on, plugin_store, until_told_to_end};
 use admission::SandboxAdmission;
 use flotilla_controllers::cluster_api::ClusterApi;
 use flotilla_controllers::members::{ConnectBySecret, ConnectInProcess};
-use flotilla_interpreter::store::PluginStore;
 use flotilla_sandbox::kubeconfig;
 use flotilla_sandbox::sandbox::{Sandbox as Clusters, SandboxOptions, members};
 use flotilla_sandbox::simulation::MemberOptions;
@@ -21,7 +20,7 @@ use std::time::Duration;
 /// Arguments of `sandbox`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "All state is in memory: it is gone when the sandbox ends.\n\nExample:\n  flotilla sandbox --members 3 --kubeconfig /tmp/fleet.yaml &\n  kubectl --kubeconfig /tmp/fleet.yaml apply -f deploy/demo/shop/\n  kubectl --kubeconfig /tmp/fleet.yaml --context member1 get deployments -A\n\nFaults of a member are a line in a ConfigMap of the control plane (unreachable, latency=5s, errors=0.3, throttled=2s, read-only):\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": \"latency=5s, errors=0.3\"}}'\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": null}}'"
+    after_help = "All state is in memory: it is gone when the sandbox ends.\n\nExample:\n  flotilla sandbox --members 3 --kubeconfig /tmp/fleet.yaml &\n  kubectl --kubeconfig /tmp/fleet.yaml apply -f deploy/demo/shop/\n  kubectl --kubeconfig /tmp/fleet.yaml --context member1 get deployments -A\n\nFaults of a member are a line in a ConfigMap of the control plane (unreachable, latency=5s, errors=0.3, throttled=2s, read-only,\nlost@m1-node1, cpu=1@m1-node1):\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": \"latency=5s, errors=0.3\"}}'\n  kubectl --kubeconfig /tmp/fleet.yaml -n kube-system patch configmap flotilla-sandbox-faults \\\n    --type merge -p '{\"data\": {\"member1\": null}}'"
 )]
 pub struct Sandbox {
     /// How many members
@@ -42,7 +41,7 @@ pub struct Sandbox {
     /// Copy CustomResourceDefinitions of the control plane to the members
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     sync_crds: bool,
-    /// Run no controllers: `flotilla controllers` is to be run beside it
+    /// Serve the clusters alone, with nothing of Flotilla in them: plain API servers, for `flotilla init`, `join` and `controllers`
     #[arg(long)]
     without_controllers: bool,
     #[command(flatten)]
@@ -67,20 +66,10 @@ impl Sandbox {
         })
         .await
         .map_err(|error| Failure::new(Code::BadInput, format!("the clusters cannot start: {error}")))?;
-        progress.say("loading plugins");
-        let options = self.settings.options();
-        let control = ClusterApi::new(clusters.control().api.client_as("flotilla"), Duration::from_secs(20));
-        let store = plugin_store(self.settings.plugins.as_deref(), &options, control.metrics())?;
-        bootstrap::install(&control, &clusters).await?;
-        clusters.control().api.set_admission(Some(Arc::new(SandboxAdmission::new(store.chain()))));
         let running = match self.without_controllers {
             true => None,
-            false => Some(self.start_controllers(&clusters, control.clone(), store, options).await?),
+            false => Some(self.start_controllers(&clusters, &progress).await?),
         };
-        if running.is_some() {
-            progress.say("waiting for members");
-            bootstrap::until_ready(&control, &clusters).await?;
-        }
         drop(progress);
         let path = self.write_kubeconfig(&clusters)?;
         self.say_how_to_use_it(&path);
@@ -93,16 +82,20 @@ impl Sandbox {
         ended.map(|()| Code::Done)
     }
 
-    async fn start_controllers(
-        &self,
-        clusters: &Clusters,
-        control: ClusterApi,
-        store: Arc<PluginStore>,
-        options: flotilla_controllers::context::Options,
-    ) -> Result<Running, Failure> {
+    /// Makes a control plane of the first cluster, the others its members, and runs the controllers between them.
+    async fn start_controllers(&self, clusters: &Clusters, progress: &Progress) -> Result<Running, Failure> {
+        progress.say("loading plugins");
+        let options = self.settings.options();
+        let control = ClusterApi::new(clusters.control().api.client_as("flotilla"), Duration::from_secs(20));
+        let store = plugin_store(self.settings.plugins.as_deref(), &options, control.metrics())?;
+        bootstrap::install(&control, clusters).await?;
+        clusters.control().api.set_admission(Some(Arc::new(SandboxAdmission::new(store.chain()))));
         let clients = clusters.members().iter().map(|member| (member.name.clone(), member.api.client_as("flotilla"))).collect();
         let connect = ConnectInProcess::new(clients, ConnectBySecret::new(control.clone()));
-        Running::start(control, Box::new(connect), store, self.settings.plugins.clone(), options).await
+        let running = Running::start(control.clone(), Box::new(connect), store, self.settings.plugins.clone(), options).await?;
+        progress.say("waiting for members");
+        bootstrap::until_ready(&control, clusters).await?;
+        Ok(running)
     }
 
     fn write_kubeconfig(&self, clusters: &Clusters) -> Result<PathBuf, Failure> {
@@ -118,13 +111,15 @@ impl Sandbox {
         let path = path.display();
         eprintln!("the control plane and {} members are ready; everything is in memory and gone at the end", self.members);
         eprintln!("  export KUBECONFIG={path}");
+        if self.without_controllers {
+            eprintln!("  flotilla init --crds-only                         # makes a control plane of the first");
+            eprintln!("  flotilla controllers &                            # runs between them");
+            eprintln!("  flotilla join member1                             # makes a member of another");
+        }
         eprintln!("  kubectl get clusters                              # the members");
         eprintln!("  kubectl apply -f deploy/demo/shop/                # a template, its policies");
         eprintln!("  kubectl get deployments,rb,work -A -o wide        # what became of it");
         eprintln!("  kubectl --context member1 get deployments,pods -A # what runs in a member");
-        if self.without_controllers {
-            eprintln!("  flotilla controllers --kubeconfig {path}");
-        }
         eprintln!("Ctrl-C ends it");
     }
 }

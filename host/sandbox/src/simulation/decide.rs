@@ -5,7 +5,9 @@ use super::kind::{DAEMON_SET, DEPLOYMENT, Key, Kind, Meta, POD, REPLICA_SET, STA
 use super::kruise::{clone_set, stateful_set};
 use super::owners::{Claimed, claim};
 use super::world::{Controller, Stage, Work, World};
-use super::{cronjob, daemonset, deployment, endpoints, job, kubelet, node, pods, replicaset, statefulset, volumes};
+use super::{
+    cronjob, daemonset, deployment, endpoints, eviction, job, kubelet, node, node_lifecycle, pods, replicaset, statefulset, volumes,
+};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -17,6 +19,8 @@ impl World {
     pub fn decide(&mut self, work: &Work, now: Timestamp) -> Option<Outcome> {
         match work.controller {
             Controller::Nodes => Some(self.register(now)),
+            Controller::NodeLifecycle => self.watch_node(&work.key, now),
+            Controller::Eviction => self.evict(&work.key, now),
             Controller::Scheduler => Some(Outcome { independent: true, ..self.capacity.schedule(now).into() }),
             Controller::Kubelet => self.run_pod(&work.key, now),
             Controller::Volumes => self.provide(&work.key),
@@ -37,7 +41,15 @@ impl World {
         let mut actions = Vec::new();
         for (number, name) in names.iter().enumerate() {
             match self.mirrors.nodes.get(&Key::new("", name)) {
-                Some(known) => actions.extend(node::report(known, number + 1, &self.options, now)),
+                Some(_) if self.node_faults.is_lost(name) => {}
+                Some(known) => {
+                    let offered = node::offer(&self.options, &self.node_faults, name);
+                    let is_resized = self.node_faults.resizes(name) || self.resized.contains(name);
+                    if is_resized {
+                        self.resized.insert(name.clone());
+                    }
+                    actions.extend(node::report(known, number + 1, &offered, is_resized, now));
+                }
                 None if !self.registered => actions.push(node::create(name)),
                 None => {}
             }
@@ -46,8 +58,28 @@ impl World {
         actions.into()
     }
 
+    fn watch_node(&self, key: &Key, now: Timestamp) -> Option<Outcome> {
+        let node = self.mirrors.nodes.get(key)?;
+        let its = self.mirrors.pods.iter().filter(|pod| pods::node_name(pod) == Some(key.name.as_str()));
+        Some(node_lifecycle::reconcile(node, self.node_faults.is_lost(&key.name), its, now).into())
+    }
+
+    fn evict(&mut self, key: &Key, now: Timestamp) -> Option<Outcome> {
+        let pod = self.mirrors.pods.get(key)?.clone();
+        let node = self.mirrors.nodes.get(&Key::new("", pods::node_name(&pod)?));
+        if !eviction::drives_out(node) {
+            self.unwelcome.remove(pod.metadata.uid());
+            return None;
+        }
+        let since = *self.unwelcome.entry(pod.metadata.uid().to_owned()).or_insert(now);
+        Some(eviction::reconcile(&pod, node.map(|node| &**node), since, duration(self.options.eviction_delay), now))
+    }
+
     fn run_pod(&mut self, key: &Key, now: Timestamp) -> Option<Outcome> {
         let pod = self.mirrors.pods.get(key)?.clone();
+        if self.node_faults.is_lost(pods::node_name(&pod)?) {
+            return None;
+        }
         let host = self.mirrors.nodes.get(&Key::new("", pods::node_name(&pod)?));
         let host_ip = host.and_then(|node| internal_address(node)).map(str::to_owned);
         let stage = match pods::phase(&pod) {

@@ -13,6 +13,7 @@ mod definitions;
 mod deployment;
 mod endpoints;
 mod events;
+mod eviction;
 mod job;
 mod kind;
 mod kruise;
@@ -20,6 +21,8 @@ mod kubelet;
 mod mirror;
 mod mirrors;
 mod node;
+mod node_faults;
+mod node_lifecycle;
 mod owners;
 mod pods;
 mod queue;
@@ -38,6 +41,7 @@ mod tests;
 mod volumes;
 mod world;
 
+pub use node_faults::NodeFaults;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -63,6 +67,8 @@ pub struct MemberOptions {
     pub job_duration: Duration,
     /// From the deletion of a running pod until it is gone.
     pub termination_delay: Duration,
+    /// How long pods that tolerate it for a time stay on a node that is lost, at most.
+    pub eviction_delay: Duration,
     /// Which controllers run. The real API server's own are left to run there.
     pub controllers: BTreeSet<Controller>,
     /// Whether events are written.
@@ -80,6 +86,7 @@ impl Default for MemberOptions {
             ready_delay: Duration::ZERO,
             job_duration: Duration::from_secs(1),
             termination_delay: Duration::ZERO,
+            eviction_delay: Duration::from_secs(1),
             controllers: Controller::ALL.into_iter().collect(),
             events: true,
         }
@@ -90,10 +97,16 @@ impl Default for MemberOptions {
 #[derive(Debug)]
 pub struct Simulation {
     stop: watch::Sender<bool>,
+    node_faults: watch::Sender<NodeFaults>,
     task: JoinHandle<()>,
 }
 
 impl Simulation {
+    /// Switches what its nodes suffer.
+    pub fn node_faults(&self) -> watch::Sender<NodeFaults> {
+        self.node_faults.clone()
+    }
+
     /// Ends it, after the writes that are under way.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
@@ -111,6 +124,7 @@ impl Drop for Simulation {
 /// Runs a member's controllers, scheduler and kubelets against an API server. Must be called in a tokio runtime.
 pub fn start(client: kube::Client, options: MemberOptions) -> Simulation {
     let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(shell::run(client, options, stopped));
-    Simulation { stop, task }
+    let (node_faults, suffered) = watch::channel(NodeFaults::default());
+    let task = tokio::spawn(shell::run(client, options, stopped, suffered));
+    Simulation { stop, node_faults, task }
 }

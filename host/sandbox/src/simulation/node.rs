@@ -3,7 +3,9 @@
 use super::MemberOptions;
 use super::action::{Action, Target, to_json};
 use super::events::{About, seconds};
-use super::kind::NODE;
+use super::kind::{Meta, NODE};
+use super::node_faults::NodeFaults;
+use super::node_lifecycle;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
@@ -35,24 +37,39 @@ pub fn create(name: &str) -> Action {
     Action::create(&NODE, &node)
 }
 
-/// Reports a registered node ready, where it is not so reported yet.
-pub fn report(node: &Node, number: usize, options: &MemberOptions, now: Timestamp) -> Option<Action> {
-    let status = node.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_ref());
-    if conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
-        return None;
-    }
-    let name = node.metadata.name.as_deref().unwrap_or("");
-    let message = format!("Node {name} event: Registered Node {name} in Controller");
-    let about = About::new(&NODE, &ObjectMeta { resource_version: None, ..node.metadata.clone() });
-    let patch = json!({"status": ready_status(name, number, options, now)});
-    Some(Action::patch_status(Target::new(&NODE, &node.metadata), patch).saying(about.normal("node-controller", "RegisteredNode", message)))
-}
-
-fn ready_status(name: &str, number: usize, options: &MemberOptions, now: Timestamp) -> Value {
-    let resources = json!({
+/// What a node has, by resource: what all have, but for what was switched.
+pub fn offer(options: &MemberOptions, faults: &NodeFaults, name: &str) -> Value {
+    let mut offered = json!({
         "cpu": options.cpu, "memory": options.memory, "ephemeral-storage": "1Ti", "pods": options.pods_per_node.to_string(),
     });
+    faults.offers(name).for_each(|(resource, amount)| offered[resource] = amount.into());
+    offered
+}
+
+/// Reports a registered node ready with what it offers, where it is not so reported yet. What others wrote it to offer stays unless it
+/// `is_resized`.
+pub fn report(node: &Node, number: usize, offered: &Value, is_resized: bool, now: Timestamp) -> Option<Action> {
+    let (name, target) = (node.metadata.name(), Target::new(&NODE, &node.metadata));
+    let about = About::new(&NODE, &ObjectMeta { resource_version: None, ..node.metadata.clone() });
+    let ready = node_lifecycle::condition(node, "Ready");
+    if ready.is_none_or(|ready| ready.status != "True") {
+        let said = match ready {
+            None => about.normal(
+                node_lifecycle::COMPONENT,
+                "RegisteredNode",
+                format!("Node {name} event: Registered Node {name} in Controller"),
+            ),
+            Some(_) => about.normal("kubelet", "NodeReady", format!("Node {name} status is now: NodeReady")),
+        };
+        let patch = json!({"status": ready_status(name, number, offered, now)});
+        return Some(Action::patch_status(target, patch).saying(said));
+    }
+    let known = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
+    let is_changed = is_resized && to_json(&known) != *offered;
+    is_changed.then(|| Action::patch_status(target, json!({"status": {"capacity": offered, "allocatable": offered}})))
+}
+
+fn ready_status(name: &str, number: usize, offered: &Value, now: Timestamp) -> Value {
     let conditions: Vec<Value> = [
         ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
         ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
@@ -68,8 +85,8 @@ fn ready_status(name: &str, number: usize, options: &MemberOptions, now: Timesta
     })
     .to_vec();
     json!({
-        "capacity": resources,
-        "allocatable": resources,
+        "capacity": offered,
+        "allocatable": offered,
         "phase": "Running",
         "conditions": conditions,
         "addresses": [{"type": "InternalIP", "address": address(number)}, {"type": "Hostname", "address": name}],

@@ -7,9 +7,10 @@ use super::kind::{
 use super::kruise::clone_set::CloneSet;
 use super::kruise::stateful_set::KruiseStatefulSet;
 use super::mirror::Change;
+use super::node_faults::NodeFaults;
 use super::owners::Matcher;
 use super::world::{Controller, Work, World};
-use super::{daemonset, deployment, endpoints, pods, replicaset, statefulset, volumes};
+use super::{daemonset, deployment, endpoints, eviction, node_lifecycle, pods, replicaset, statefulset, volumes};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
@@ -43,8 +44,30 @@ impl World {
         self.capacity.see_node(&change.key.name, change.new.as_deref());
         self.wake_scheduler();
         self.add(Controller::Nodes, everything());
+        self.add(Controller::NodeLifecycle, change.key.clone());
+        let bars = |node: &Arc<Node>| eviction::drives_out(Some(node));
+        if change.new.is_none() || [&change.old, &change.new].into_iter().flatten().any(bars) {
+            self.wake_pods_of(Controller::Eviction, &change.key.name);
+        }
         let sets: Vec<Key> = self.mirrors.daemon_sets.iter().map(|set| Key::of(&set.metadata)).collect();
         sets.into_iter().for_each(|key| self.add(Controller::DaemonSet, key));
+    }
+
+    /// The nodes suffer something else from now on.
+    pub fn suffer(&mut self, faults: NodeFaults) {
+        self.node_faults = faults;
+        self.add(Controller::Nodes, everything());
+        let nodes: Vec<Key> = self.mirrors.nodes.iter().map(|node| Key::of(&node.metadata)).collect();
+        for key in nodes {
+            self.wake_pods_of(Controller::Kubelet, &key.name);
+            self.add(Controller::NodeLifecycle, key);
+        }
+    }
+
+    fn wake_pods_of(&mut self, controller: Controller, node: &str) {
+        let pods = self.mirrors.pods.iter().filter(|pod| pods::node_name(pod) == Some(node));
+        let keys: Vec<Key> = pods.map(|pod| Key::of(&pod.metadata)).collect();
+        keys.into_iter().for_each(|key| self.add(controller, key));
     }
 
     /// A pod came, changed or went.
@@ -58,6 +81,16 @@ impl World {
                 }
                 if pods::node_name(pod).is_some() && (!pods::is_finished(pod) || pod.metadata.is_deleting()) {
                     self.add(Controller::Kubelet, change.key.clone());
+                }
+                if let Some(host) = pods::node_name(pod).map(|name| Key::new("", name)) {
+                    let node = self.mirrors.nodes.get(&host);
+                    let (is_unwell, drives_out) = (node.is_some_and(|node| !node_lifecycle::is_well(node)), eviction::drives_out(node));
+                    if is_unwell {
+                        self.add(Controller::NodeLifecycle, host);
+                    }
+                    if drives_out {
+                        self.add(Controller::Eviction, change.key.clone());
+                    }
                 }
             }
             None => self.forget_pod(change),
@@ -81,7 +114,10 @@ impl World {
         let Some(old) = &change.old else { return };
         let uid = old.metadata.uid();
         self.stages.remove(uid);
-        self.queue.forget(&Work { controller: Controller::Kubelet, key: change.key.clone() });
+        self.unwelcome.remove(uid);
+        for controller in [Controller::Kubelet, Controller::Eviction] {
+            self.queue.forget(&Work { controller, key: change.key.clone() });
+        }
         if self.capacity.forget_pod(uid) {
             self.wake_scheduler();
         }

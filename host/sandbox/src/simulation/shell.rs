@@ -9,6 +9,7 @@ use super::kind::Kind;
 use super::kruise::clone_set::CloneSet;
 use super::kruise::stateful_set::KruiseStatefulSet;
 use super::mirrors::{Kept, Update};
+use super::node_faults::NodeFaults;
 use super::routes::everything;
 use super::send::{Performed, perform};
 use super::world::{Controller, Work, World};
@@ -32,8 +33,8 @@ const AT_ONCE: usize = 64;
 /// At most this many watch events are taken in before work is decided again.
 const AT_A_TIME: usize = 1000;
 
-/// Simulates a member until `stopped`.
-pub async fn run(client: Client, options: MemberOptions, mut stopped: watch::Receiver<bool>) {
+/// Simulates a member until `stopped`; its nodes suffer what `suffered` says.
+pub async fn run(client: Client, options: MemberOptions, mut stopped: watch::Receiver<bool>, mut suffered: watch::Receiver<NodeFaults>) {
     let mut shell = Shell::new(client, options);
     while !*stopped.borrow_and_update() {
         shell.dispatch();
@@ -43,6 +44,7 @@ pub async fn run(client: Client, options: MemberOptions, mut stopped: watch::Rec
             Some((work, performed)) = shell.writes.next(), if !shell.writes.is_empty() => shell.finish(&work, performed),
             performed = written(&mut shell.event) => shell.end_event(performed),
             () = until(timer) => {}
+            Ok(()) = suffered.changed() => shell.world.suffer(suffered.borrow_and_update().clone()),
             changed = stopped.changed() => if changed.is_err() { break },
         }
         shell.world.queue.tick(Instant::now());
@@ -91,7 +93,7 @@ impl Shell {
     /// Watches what the controllers that run have to see.
     fn watch_built_ins(&mut self) {
         use Controller as C;
-        self.watch::<Node>(&[C::Nodes, C::Scheduler, C::Kubelet, C::DaemonSet]);
+        self.watch::<Node>(&[C::Nodes, C::NodeLifecycle, C::Eviction, C::Scheduler, C::Kubelet, C::DaemonSet]);
         self.watch::<Pod>(&C::ALL);
         self.watch::<PersistentVolumeClaim>(&[C::Volumes, C::StatefulSet, C::KruiseStatefulSet]);
         self.watch::<Service>(&[C::Endpoints]);

@@ -6,6 +6,7 @@ use super::definitions::FOLLOWED;
 use super::events::Recorder;
 use super::kind::{Key, Kind};
 use super::mirrors::{Kept, Mirrors};
+use super::node_faults::NodeFaults;
 use super::queue::{Queue, Ranked};
 use super::scheduler::Capacity;
 use super::template::Names;
@@ -18,6 +19,10 @@ use std::collections::{HashMap, HashSet};
 pub enum Controller {
     /// Registers the nodes.
     Nodes,
+    /// Notices nodes that report nothing, and taints nodes that are unwell.
+    NodeLifecycle,
+    /// Evicts pods from nodes that they do not tolerate, and removes those whose node is no more.
+    Eviction,
     /// Binds pods to nodes.
     Scheduler,
     /// Runs pods.
@@ -46,8 +51,10 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Nodes,
+        Self::NodeLifecycle,
+        Self::Eviction,
         Self::Scheduler,
         Self::Kubelet,
         Self::Volumes,
@@ -86,7 +93,8 @@ impl Ranked for Work {
     /// Pods before those that count them, and those before what counts them.
     fn rank(&self) -> usize {
         match self.controller {
-            Controller::Nodes | Controller::Scheduler | Controller::Kubelet | Controller::Volumes => 0,
+            Controller::Nodes | Controller::NodeLifecycle | Controller::Eviction => 0,
+            Controller::Scheduler | Controller::Kubelet | Controller::Volumes => 0,
             Controller::Deployment | Controller::CronJob | Controller::Endpoints => 2,
             _ => 1,
         }
@@ -116,6 +124,12 @@ pub struct World {
     pub adopters: HashSet<Work>,
     /// Whether the nodes were registered: those that go later do not come back.
     pub registered: bool,
+    /// What the nodes suffer.
+    pub node_faults: NodeFaults,
+    /// Nodes that were made to offer something else.
+    pub resized: HashSet<String>,
+    /// Since when each pod is where it cannot stay.
+    pub unwelcome: HashMap<String, Timestamp>,
     /// What each pod is doing, since when.
     pub stages: HashMap<String, (Stage, Timestamp)>,
     /// How many addresses pods were given.
@@ -151,6 +165,9 @@ impl World {
             listed: [None; FOLLOWED.len()],
             adopters: HashSet::new(),
             registered: false,
+            node_faults: NodeFaults::default(),
+            resized: HashSet::new(),
+            unwelcome: HashMap::new(),
             stages: HashMap::new(),
             addresses: 0,
             names: Names::new(seed),

@@ -19,6 +19,7 @@ mod structural;
 pub(crate) mod types;
 
 pub use duplicates::duplicate_fields;
+pub(crate) use quantity::canonical;
 
 use crate::fields::golang;
 use crate::status::{ApiError, FieldError};
