@@ -133,13 +133,15 @@ fn shared() -> &'static Shared {
         let servers = Servers::start_prepared(SHARED_MEMBERS, prepare).unwrap_or_else(|error| panic!("{error}"));
         accounts.extend(servers.members().iter().map(|member| runtime.block_on(account::of_member(member))));
         let entered = runtime.enter();
-        let simulate = |(number, server): (usize, &kubernetes::Server)| {
-            simulation::start(server.client("simulation"), member(&format!("m{number}-"), Some(&SIMULATED)))
-        };
-        let simulations = (1..).zip(servers.members()).map(simulate).collect();
+        let simulations = (1..).zip(servers.members()).map(|(number, server)| simulate(number, server)).collect();
         drop(entered);
         Shared { servers, accounts, made: Arc::default(), _runtime: runtime, _simulations: simulations }
     })
+}
+
+/// Runs in a member of real servers what no kube-controller-manager does.
+pub fn simulate(number: usize, server: &kubernetes::Server) -> Simulation {
+    simulation::start(server.client("simulation"), member(&format!("m{number}-"), Some(&SIMULATED)))
 }
 
 /// Creates our kinds.

@@ -4,6 +4,7 @@ use crate::audit::AuditLog;
 use crate::counting::{Between, Lies};
 use crate::fleet::PATIENCE;
 use crate::kubernetes;
+use crate::traffic::record;
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_controllers::cluster_api::{ClusterApi, FIELD_MANAGER, Resource};
 use flotilla_controllers::served::Served;
@@ -151,8 +152,9 @@ impl Cluster {
 }
 
 fn client(server: &Server, agent: &str, token: &str) -> kube::Client {
-    match server {
+    let client = match server {
         Server::Sandbox(server) => server.client_as(agent),
         Server::Kubernetes(server, _) => server.client_of(token, agent),
-    }
+    };
+    record::recorded(client, agent)
 }

@@ -91,6 +91,18 @@ impl Servers {
     /// # Errors
     /// As above, and those of `prepare`.
     pub fn start_prepared(members: usize, prepare: impl FnOnce(&Server) -> io::Result<()>) -> io::Result<Self> {
+        Self::launch(members, prepare, true)
+    }
+
+    /// Starts an API server alone: nothing changes but by requests.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_without_controllers() -> io::Result<Self> {
+        Self::launch(0, |_| Ok(()), false)
+    }
+
+    fn launch(members: usize, prepare: impl FnOnce(&Server) -> io::Result<()>, with_controllers: bool) -> io::Result<Self> {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("flotilla-kubernetes-").tempdir()?.keep();
         let removing = Process::removing(&folder)?;
@@ -105,7 +117,7 @@ impl Servers {
         }
         servers.iter().try_for_each(|server| server.await_ready(&folder))?;
         prepare(&servers[0])?;
-        for (number, server) in servers.iter().enumerate() {
+        for (number, server) in servers.iter().enumerate().filter(|_| with_controllers) {
             let cluster = Starting { programs: &programs, folder: &folder, secrets: &secrets, name: server.name(), number };
             processes.push(cluster.start_controllers(server)?);
         }

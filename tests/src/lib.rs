@@ -13,3 +13,4 @@ pub mod normal;
 pub mod record;
 pub mod replay;
 mod sweep;
+pub mod traffic;

@@ -3,7 +3,7 @@
 //! A request reads `METHOD PATH`. `v1:configmaps/a` is the ConfigMap `a` of the file's own namespace; `/api/…` is any path.
 
 use crate::normal;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Request, Response, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -149,7 +149,14 @@ fn accepted(short: &str) -> &str {
 }
 
 async fn sent(client: &kube::Client, request: Request<kube::client::Body>) -> Result<Value, String> {
-    let response = client.send(request).await.map_err(|error| error.to_string())?;
+    answer_of(client.send(request).await.map_err(|error| error.to_string())?).await
+}
+
+/// The status code, the headers that tell something, and the body of a response.
+///
+/// # Errors
+/// When the body cannot be read.
+pub async fn answer_of(response: Response<kube::client::Body>) -> Result<Value, String> {
     let (parts, body) = response.into_parts();
     let body = body.collect_bytes().await.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&body).into_owned();

@@ -58,10 +58,10 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         // Its owner is gone: garbage collection takes the binding.
         return Ok(Next::Wait);
     };
-    context.traces.follow(&template);
     if !is_current(context, key, &cached, &object)? {
         return Ok(Next::Wait);
     }
+    context.traces.follow(&template);
     // 2. Decide and write, cluster by cluster; an error in one leaves the others alone.
     let failures = write_works(context, key, &binding, &template, &works).await?;
     if failures.is_empty() {

@@ -17,10 +17,6 @@ use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Code, Failure};
 use std::process::ExitCode;
 
-/// Most of what the controllers do is to read and print small trees of JSON.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Propagates Kubernetes objects to many clusters, with plugins that know what each kind means
 #[derive(Parser)]
 #[command(name = "flotilla", version = command::version::VERSION, max_term_width = 110, after_help = "Exit codes: 0 done, 1 a negative result, 2 bad input or usage, 3 a plugin failed, 4 the control plane could not be reached")]

@@ -122,7 +122,7 @@ pub struct PodFacts {
     pub is_bound: bool,
     /// Whether it has ended (phase Succeeded or Failed).
     pub is_ended: bool,
-    /// What it requests: the sum of its containers, or what an init container requests where that is more, and its overhead.
+    /// What a scheduler reserves for it: its containers together, or what starting it takes at most, and what the pod itself takes.
     pub requests: Amounts,
 }
 
@@ -146,14 +146,16 @@ struct Condition {
 #[serde(default, rename_all = "camelCase")]
 pub struct PodSpec {
     node_name: String,
-    containers: Vec<Container>,
-    init_containers: Vec<Container>,
+    containers: Option<Vec<Container>>,
+    init_containers: Option<Vec<Container>>,
+    resources: Resources,
     overhead: Amounts,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Container {
+    restart_policy: String,
     resources: Resources,
 }
 
@@ -189,9 +191,20 @@ impl Fact for PodFacts {
     type Status = PodStatus;
 
     fn of(spec: PodSpec, status: PodStatus) -> Self {
-        let mut requests = Amounts::default();
-        spec.containers.iter().for_each(|container| requests.add(&container.resources.requests));
-        spec.init_containers.iter().for_each(|container| requests.raise(&container.resources.requests));
+        let (mut requests, mut sidecars, mut start) = (Amounts::default(), Amounts::default(), Amounts::default());
+        spec.containers.iter().flatten().for_each(|container| requests.add(&container.resources.requests));
+        for container in spec.init_containers.iter().flatten() {
+            let mut now = sidecars.clone();
+            now.add(&container.resources.requests);
+            start.raise(&now);
+            if container.restart_policy == "Always" {
+                requests.add(&container.resources.requests);
+                sidecars = now;
+            }
+        }
+        requests.raise(&start);
+        // What the pod as a whole asks for stands for its containers.
+        requests.0.extend(spec.resources.requests.0);
         requests.add(&spec.overhead);
         Self { is_bound: !spec.node_name.is_empty(), is_ended: matches!(&*status.phase, "Succeeded" | "Failed"), requests }
     }
@@ -201,19 +214,43 @@ impl Fact for PodFacts {
 mod tests {
     use super::*;
     use crate::live_object::Live;
+    use serde_json::{Value, json};
+
+    fn pod(spec: &Value) -> Facts<PodFacts> {
+        let pod = json!({"metadata": {"name": "a", "namespace": "n", "managedFields": []}, "spec": spec, "status": {"phase": "Running"}});
+        serde_json::from_value::<Live<Facts<PodFacts>>>(pod).unwrap().object
+    }
 
     #[test]
-    fn a_pod_requests_what_it_takes_to_start_and_to_run() {
-        let pod = r#"{"metadata": {"name": "a", "namespace": "n", "managedFields": []}, "status": {"phase": "Running"}, "spec": {
-            "nodeName": "node-1", "overhead": {"cpu": "10m"},
-            "initContainers": [{"resources": {"requests": {"cpu": "2", "memory": "1Gi"}}}],
-            "containers": [{"resources": {"requests": {"cpu": "500m", "memory": "2Gi"}}}, {"resources": {"requests": {"cpu": 1}}}, {}]}}"#;
-        let pod: Live<Facts<PodFacts>> = serde_json::from_str(pod).unwrap();
-        assert_eq!(pod.object.key(), ObjectKey::new(Some("n"), "a"));
-        let facts = pod.object.facts;
-        assert_eq!((facts.is_bound, facts.is_ended), (true, false));
-        let printed = facts.requests.print().unwrap().into_iter().map(|(name, amount)| (name, amount.0)).collect::<Vec<_>>();
-        assert_eq!(printed, [("cpu".to_owned(), "2010m".to_owned()), ("memory".to_owned(), "2Gi".to_owned())]);
+    fn a_pod_is_where_it_is() {
+        let pod = pod(&json!({"nodeName": "node-1", "initContainers": null}));
+        assert_eq!(pod.key(), ObjectKey::new(Some("n"), "a"));
+        assert_eq!(pod.facts, PodFacts { is_bound: true, is_ended: false, requests: Amounts::default() });
+    }
+
+    fn container(cpu: &str, memory: &str) -> Value {
+        json!({"resources": {"requests": {"cpu": cpu, "memory": memory}}})
+    }
+
+    fn sidecar(cpu: &str) -> Value {
+        json!({"restartPolicy": "Always", "resources": {"requests": {"cpu": cpu}}})
+    }
+
+    #[track_caller]
+    fn requests(spec: Value, cpu: &str, memory: &str) {
+        let printed = pod(&spec).facts.requests.print().unwrap().into_iter().map(|(name, amount)| (name, amount.0)).collect::<Vec<_>>();
+        assert_eq!(printed, [("cpu".to_owned(), cpu.to_owned()), ("memory".to_owned(), memory.to_owned())]);
+    }
+
+    #[test]
+    fn a_pod_requests_what_a_scheduler_reserves_for_it() {
+        let two = [container("500m", "1Gi"), container("1", "512Mi")];
+        requests(json!({"containers": two}), "1500m", "1536Mi");
+        requests(json!({"containers": two, "overhead": {"cpu": "100m"}}), "1600m", "1536Mi");
+        requests(json!({"containers": two, "initContainers": [container("2", "1Mi"), container("1", "2Gi")]}), "2", "2Gi");
+        requests(json!({"containers": two, "initContainers": [sidecar("1"), container("2", "1Mi")]}), "3", "1536Mi");
+        requests(json!({"containers": two, "initContainers": [sidecar("2"), container("100m", "1Mi")]}), "3500m", "1536Mi");
+        requests(json!({"containers": two, "resources": {"requests": {"cpu": "4"}}}), "4", "1536Mi");
     }
 
     #[test]
