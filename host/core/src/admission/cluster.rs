@@ -2,6 +2,7 @@
 
 use super::errors::{Denied, Errors};
 use super::read;
+use crate::join::bad_name;
 use flotilla_api::cluster::{ClusterSpec, LocalSecretReference, ResourceModel};
 use flotilla_api::object::Object;
 use flotilla_api::quantity::Amount;
@@ -10,8 +11,6 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Longest name of a cluster.
-const LONGEST_NAME: usize = 48;
 /// The end of the largest size of nodes.
 const LARGEST: &str = "9223372036854775807";
 /// Where the sizes of nodes end that are counted where nobody says others: cores, and memory.
@@ -78,7 +77,9 @@ fn default_models() -> Vec<ResourceModel> {
 pub fn validate(cluster: &Object) -> Result<(), Denied> {
     let spec: ClusterSpec = read(cluster)?;
     let mut errors = Errors::default();
-    check_name(cluster.name(), &mut errors);
+    if let Some(why) = bad_name(cluster.name()) {
+        errors.invalid("metadata.name", cluster.name(), why);
+    }
     check_ways(&spec, &mut errors);
     check_place(&spec, &mut errors);
     let mut known = BTreeSet::new();
@@ -92,15 +93,6 @@ pub fn validate(cluster: &Object) -> Result<(), Denied> {
     }
     check_models(&spec.resource_models, &mut errors);
     errors.into_result()
-}
-
-fn check_name(name: &str, errors: &mut Errors) {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if name.is_empty() || !name.bytes().all(is_inner) || name.starts_with('-') || name.ends_with('-') {
-        errors.invalid("metadata.name", name, "must be lower case letters, digits and `-`, with a letter or digit at both ends");
-    } else if name.len() > LONGEST_NAME {
-        errors.invalid("metadata.name", name, format!("must be no more than {LONGEST_NAME} characters"));
-    }
 }
 
 fn check_ways(spec: &ClusterSpec, errors: &mut Errors) {
