@@ -3,13 +3,18 @@
 //! `FLOTILLA_TEST_BACKEND=kubernetes` chooses the real ones. There, fleets take turns, and each begins by removing what the one before
 //! it left.
 
+use crate::account;
 use crate::audit::AuditLog;
 use crate::cluster::{Cluster, Server};
 use crate::kubernetes::{self, Servers};
 use crate::sweep;
+use flotilla_api::names::CLUSTER_NAMESPACE;
 use flotilla_controllers::cluster_api::Resource;
+use flotilla_core::join;
+use flotilla_sandbox::kubeconfig::Context;
 use flotilla_sandbox::sandbox::{self, Sandbox, SandboxOptions};
 use flotilla_sandbox::simulation::{self, Controller, MemberOptions, Simulation};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PostParams;
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -61,9 +66,15 @@ impl Clusters {
         let options =
             SandboxOptions { members: sandbox::members(members), member: member("", None), sync_crds: false, ..Default::default() };
         let sandbox = Sandbox::start(options).await.expect("the sandbox starts");
-        define(&sandbox.control().api.client_as("kubectl")).await;
-        let cluster =
-            |one: &sandbox::Cluster| Cluster::new(one.access.clone().expect("the sandbox listens"), Server::Sandbox(one.api.clone()));
+        let control = sandbox.control().api.client_as("kubectl");
+        define(&control).await;
+        let namespace = join::namespace(CLUSTER_NAMESPACE);
+        let namespace = serde_json::from_value(namespace.0).expect("it is a Namespace");
+        kube::Api::<Namespace>::all(control).create(&PostParams::default(), &namespace).await.expect("it is new");
+        let cluster = |one: &sandbox::Cluster| {
+            let access = one.access.clone().expect("the sandbox listens");
+            Cluster::new(access.clone(), access, Server::Sandbox(one.api.clone()))
+        };
         Self {
             control: cluster(sandbox.control()),
             members: sandbox.members().iter().map(cluster).collect(),
@@ -79,11 +90,12 @@ impl Clusters {
         assert!(members <= SHARED_MEMBERS, "the servers have {SHARED_MEMBERS} members");
         let turn = TURN.get_or_init(Arc::default).clone().lock_owned().await;
         let shared = tokio::task::spawn_blocking(shared).await.expect("no panic");
-        let cluster = |server: &kubernetes::Server| {
+        let cluster = |(server, account): (&kubernetes::Server, &Context)| {
             let log = AuditLog::open(server.audit_log()).expect("the server has written its audit log");
-            Cluster::new(server.access().clone(), Server::Kubernetes(Box::new(server.clone()), Mutex::new(log)))
+            Cluster::new(server.access().clone(), account.clone(), Server::Kubernetes(Box::new(server.clone()), Mutex::new(log)))
         };
-        let all: Vec<Cluster> = std::iter::once(shared.servers.control()).chain(shared.servers.members()).map(cluster).collect();
+        let servers = std::iter::once(shared.servers.control()).chain(shared.servers.members());
+        let all: Vec<Cluster> = servers.zip(&shared.accounts).map(cluster).collect();
         let made = std::mem::take(&mut *shared.made.lock().expect("no test panics while it holds this"));
         sweep::sweep(&all, &made).await;
         let mut all = all.into_iter();
@@ -100,6 +112,8 @@ impl Clusters {
 /// Servers for all fleets of this process, and what runs in their members. They end with the process.
 struct Shared {
     servers: Servers,
+    /// The way in of the controllers, for each server.
+    accounts: Vec<Context>,
     made: Arc<Mutex<BTreeSet<(Resource, String)>>>,
     _runtime: tokio::runtime::Runtime,
     _simulations: Vec<Simulation>,
@@ -110,15 +124,18 @@ fn shared() -> &'static Shared {
     SHARED.get_or_init(|| {
         // Members outlive the runtime of the test that comes first.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let mut accounts = Vec::new();
         let prepare = |control: &kubernetes::Server| {
-            runtime.block_on(async { define(&control.client("kubectl")).await });
+            runtime.block_on(define(&control.client("kubectl")));
+            accounts.push(runtime.block_on(account::of_controllers(control)));
             Ok(())
         };
         let servers = Servers::start_prepared(SHARED_MEMBERS, prepare).unwrap_or_else(|error| panic!("{error}"));
+        accounts.extend(servers.members().iter().map(|member| runtime.block_on(account::of_member(member))));
         let entered = runtime.enter();
         let simulations = (1..).zip(servers.members()).map(|(number, server)| simulate(number, server)).collect();
         drop(entered);
-        Shared { servers, made: Arc::default(), _runtime: runtime, _simulations: simulations }
+        Shared { servers, accounts, made: Arc::default(), _runtime: runtime, _simulations: simulations }
     })
 }
 

@@ -1,19 +1,20 @@
 //! One cluster of a fleet, whatever serves it: a sandbox of this process, or a real API server.
 
 use crate::audit::AuditLog;
+use crate::counting::{Between, Lies};
 use crate::fleet::PATIENCE;
 use crate::kubernetes;
 use crate::traffic::record;
 use flotilla_api::object::{GroupVersionKind, Object};
-use flotilla_controllers::cluster_api::{ClusterApi, Resource};
+use flotilla_controllers::cluster_api::{ClusterApi, FIELD_MANAGER, Resource};
 use flotilla_controllers::served::Served;
 use flotilla_sandbox::counts::WriteKey;
-use flotilla_sandbox::faults::{FaultState, Faults};
+use flotilla_sandbox::faults::Faults;
 use flotilla_sandbox::kubeconfig::Context;
 use flotilla_sandbox::server::ApiServer;
 use kube::core::DynamicObject;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Longest wait for one answer.
@@ -30,17 +31,18 @@ pub enum Server {
 /// One cluster.
 pub struct Cluster {
     access: Context,
+    account: Context,
     server: Server,
-    faults: Arc<FaultState>,
+    between: Between,
     user: ClusterApi,
     resources: Mutex<HashMap<GroupVersionKind, Resource>>,
 }
 
 impl Cluster {
-    /// A cluster that others reach by `access`.
-    pub fn new(access: Context, server: Server) -> Self {
-        let user = ClusterApi::new(client(&server, "kubectl"), DEADLINE);
-        Self { access, server, faults: Arc::default(), user, resources: Mutex::default() }
+    /// A cluster that users reach by `access`, and the controllers by `account`.
+    pub fn new(access: Context, account: Context, server: Server) -> Self {
+        let user = ClusterApi::new(client(&server, "kubectl", &access.token), DEADLINE);
+        Self { access, account, server, between: Between::default(), user, resources: Mutex::default() }
     }
 
     /// `flotilla` for the control plane, `member1`, ….
@@ -48,14 +50,24 @@ impl Cluster {
         &self.access.name
     }
 
-    /// Where it is served over HTTPS, and with which token.
+    /// Where it is served over HTTPS, and with which token of somebody who may do everything.
     pub fn access(&self) -> &Context {
         &self.access
     }
 
+    /// The same with the token of the controllers.
+    pub fn account(&self) -> &Context {
+        &self.account
+    }
+
     /// A client with all rights, whose writes are counted under this name.
     pub fn client(&self, agent: &str) -> kube::Client {
-        client(&self.server, agent)
+        client(&self.server, agent, &self.access.token)
+    }
+
+    /// The client of the controllers, with their rights.
+    pub fn controllers_client(&self) -> kube::Client {
+        client(&self.server, FIELD_MANAGER, &self.account.token)
     }
 
     /// The API as a user of kubectl has it.
@@ -65,12 +77,17 @@ impl Cluster {
 
     /// Makes the cluster misbehave from now on, as the controllers see it.
     pub fn set_faults(&self, faults: Faults) {
-        self.faults.set(faults);
+        self.between.faults.set(faults);
     }
 
-    /// The present faults, for the client that has to show them.
-    pub fn faults(&self) -> Arc<FaultState> {
-        self.faults.clone()
+    /// Where the cluster does not say the truth, as the controllers see it.
+    pub fn lies(&self) -> &Lies {
+        &self.between.lies
+    }
+
+    /// What the client of the controllers has to show.
+    pub fn between(&self) -> Between {
+        self.between.clone()
     }
 
     /// How often which writes were done, by whom.
@@ -79,6 +96,18 @@ impl Cluster {
             Server::Sandbox(server) => server.write_counts(),
             Server::Kubernetes(_, log) => {
                 log.lock().expect("no test panics while it holds this").counts().expect("the audit log can be read").clone()
+            }
+        }
+    }
+
+    /// What the controllers were refused for want of a right.
+    pub fn forbidden(&self) -> Vec<String> {
+        match &self.server {
+            // It refuses nobody.
+            Server::Sandbox(_) => Vec::new(),
+            Server::Kubernetes(_, log) => {
+                let mut log = log.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                log.forbidden(FIELD_MANAGER).expect("the audit log can be read").to_vec()
             }
         }
     }
@@ -122,10 +151,10 @@ impl Cluster {
     }
 }
 
-fn client(server: &Server, agent: &str) -> kube::Client {
+fn client(server: &Server, agent: &str, token: &str) -> kube::Client {
     let client = match server {
         Server::Sandbox(server) => server.client_as(agent),
-        Server::Kubernetes(server, _) => server.client(agent),
+        Server::Kubernetes(server, _) => server.client_of(token, agent),
     };
     record::recorded(client, agent)
 }

@@ -9,6 +9,7 @@ use crate::cluster::Cluster;
 use crate::counting::{Refusals, counting};
 use crate::failing::Failing;
 use flotilla_api::labels;
+use flotilla_api::names::CLUSTER_NAMESPACE;
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_controllers::Fleet;
 use flotilla_controllers::cluster_api::{ClusterApi, FIELD_MANAGER, ObjectKey, Resource};
@@ -64,6 +65,17 @@ impl Drop for Controllers {
             runtime.shutdown_background();
         }
         self.fleet = None;
+    }
+}
+
+impl Drop for TestFleet {
+    /// Whatever a test was about, the controllers have the rights that they need.
+    fn drop(&mut self) {
+        self.kill_controllers();
+        let clusters = std::iter::once(&self.control).chain(&self.members);
+        let forbidden: Vec<String> = clusters.flat_map(Cluster::forbidden).collect();
+        // A panic in a panic would hide the first.
+        assert!(forbidden.is_empty() || std::thread::panicking(), "the controllers lack rights: {forbidden:#?}");
     }
 }
 
@@ -132,16 +144,17 @@ impl TestFleet {
 
     /// Registers a member.
     pub async fn join(&self, member: &Cluster) {
-        let (name, access) = (member.name(), member.access());
+        let (name, account) = (member.name(), member.account());
         let mut cluster = json!({
             "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster",
             "metadata": {"name": name}, "spec": {"syncMode": "Push"},
         });
         if self.reach == Reach::Secrets {
-            cluster["spec"]["apiEndpoint"] = access.url.clone().into();
-            cluster["spec"]["secretRef"] = json!({"namespace": self.namespace, "name": name});
-            let data = json!({"token": access.token, "caBundle": access.authority});
-            self.apply(&Object(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}))).await;
+            cluster["spec"]["apiEndpoint"] = account.url.clone().into();
+            cluster["spec"]["secretRef"] = json!({"namespace": CLUSTER_NAMESPACE, "name": name});
+            let data = json!({"token": account.token, "caBundle": account.authority});
+            let metadata = json!({"namespace": CLUSTER_NAMESPACE, "name": name});
+            self.apply(&Object(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}))).await;
         }
         self.apply(&Object(cluster)).await;
     }
@@ -150,8 +163,9 @@ impl TestFleet {
     pub async fn start_controllers(&mut self) {
         assert!(self.controllers.is_none(), "they run already");
         let here = tokio::runtime::Handle::current();
-        let client =
-            |cluster: &Cluster| counting(cluster.name(), cluster.client("flotilla"), here.clone(), self.refusals.clone(), cluster.faults());
+        let client = |cluster: &Cluster| {
+            counting(cluster.name(), cluster.controllers_client(), here.clone(), self.refusals.clone(), cluster.between())
+        };
         let handed = self.members.iter().filter(|_| self.reach == Reach::Clients);
         let clients: HashMap<_, _> = handed.map(|member| (member.name().to_owned(), client(member))).collect();
         let api = ClusterApi::new(client(&self.control), Duration::from_secs(10));

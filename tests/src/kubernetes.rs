@@ -320,6 +320,8 @@ impl Starting<'_> {
             format!("--root-ca-file={}", file("ca.crt")),
             "--kube-api-qps=200".to_owned(),
             "--kube-api-burst=400".to_owned(),
+            // The simulated kubelet has no heartbeat.
+            "--node-monitor-grace-period=24h".to_owned(),
         ];
         Process::start(&self.programs.join("kube-controller-manager"), &arguments, self.folder, &format!("{}.controllers.log", self.name))
     }

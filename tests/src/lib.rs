@@ -1,6 +1,7 @@
 //! What the suites over the whole share: a fleet on a sandbox or on real servers, and the user's own YAML as input.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod audit;
 pub mod backend;
 pub mod cluster;

@@ -63,6 +63,7 @@ pub fn value(value: &mut Value) {
             if let Some(managers) = fields.get_mut("managedFields") {
                 shorten(managers);
             }
+            errors_in_order(fields);
             for (name, field) in fields {
                 match (name.as_str(), field.as_str()) {
                     ("resourceVersion", Some(revision)) if !revision.is_empty() => *field = "<revision>".into(),
@@ -92,15 +93,39 @@ fn age(cell: &mut Value) {
     }
 }
 
+/// Errors of custom resources in the order of their texts: the real server goes through their fields in none.
+fn errors_in_order(status: &mut serde_json::Map<String, Value>) {
+    let group = status.get("details").and_then(|details| details["group"].as_str()).unwrap_or_default();
+    let is_custom = group.contains('.') && (!group.ends_with(".k8s.io") || group == "apiextensions.k8s.io");
+    let causes = status.get("details").and_then(|details| details["causes"].as_array()).filter(|causes| is_custom && causes.len() > 1);
+    let Some(mut causes) = causes.cloned() else { return };
+    let line =
+        |cause: &Value| format!("{}: {}", cause["field"].as_str().unwrap_or_default(), cause["message"].as_str().unwrap_or_default());
+    causes.sort_by_key(line);
+    let message = status.get("message").and_then(Value::as_str).unwrap_or_default();
+    if let Some((start, _)) = message.split_once(" is invalid: [") {
+        let mut lines: Vec<String> = causes.iter().map(line).collect();
+        lines.dedup();
+        let ordered = format!("{start} is invalid: [{}]", lines.join(", "));
+        // Only where the message is these causes and nothing else.
+        if ordered.len() == message.len() {
+            status.insert("message".to_owned(), ordered.into());
+        }
+    }
+    status["details"]["causes"] = causes.into();
+}
+
 /// `managedFields` as a line each: they are half of what a server answers.
 fn shorten(managers: &mut Value) {
     let Some(entries) = managers.as_array_mut() else { return };
-    for entry in entries {
+    for entry in entries.iter_mut() {
         let text = |field: &str| entry[field].as_str().unwrap_or("-").to_owned();
         let fields = short_fields(&entry["fieldsV1"]);
         let line = format!("{} {} {} {}: {fields}", text("manager"), text("operation"), text("apiVersion"), text("subresource"));
         *entry = line.into();
     }
+    // Their order hangs on the second in which each was written.
+    entries.sort_by_key(Value::to_string);
 }
 
 /// `f:data{f:a f:b}` for `{"f:data": {"f:a": {}, "f:b": {}}}`.
@@ -121,6 +146,19 @@ fn short_fields(fields: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn errors_of_custom_resources_come_in_no_order() {
+        let cause = |field: &str| json!({"field": field, "message": "Required value"});
+        let status = |first: &str, second: &str| {
+            let message = format!("A.b.io \"x\" is invalid: [{first}: Required value, {second}: Required value]");
+            json!({"message": message, "details": {"group": "b.io", "causes": [cause(first), cause(second)]}})
+        };
+        let (mut one, mut other) = (status("c", "d"), status("d", "c"));
+        value(&mut one);
+        value(&mut other);
+        assert_eq!(one, other);
+    }
 
     #[test]
     fn what_differs_from_run_to_run_is_taken_out() {

@@ -79,6 +79,10 @@ async fn controllers_that_are_killed_again_and_again_lose_and_double_nothing() {
     // The first is never touched again: nothing may happen to it.
     fleet.apply_yaml(&deployment("calm", 1)).await;
     fleet.says(&fleet.control, web("calm"), "/status/readyReplicas", json!(2)).await;
+    for member in &fleet.members {
+        // The last that a deployment controller says of it.
+        fleet.condition(member, web("calm"), "Progressing", "True", "NewReplicaSetAvailable").await;
+    }
     fleet.settled().await;
     let calm: Vec<Object> = vec![fleet.there(fleet.member(1), web("calm")).await, fleet.there(fleet.member(2), web("calm")).await];
     for _ in 0..KILLS {

@@ -5,8 +5,10 @@
 use crate::cluster_api::{ApiError, ObjectKey};
 use crate::context::{Context, Error, typed, writing};
 use crate::events::Severity;
+use crate::fleet::template_of;
 use crate::queue::Next;
 use crate::queues::BindingKey;
+use crate::store::Cached;
 use crate::watch::{Own, works_entry};
 use flotilla_api::cluster::Cluster;
 use flotilla_api::object::{GroupVersionKind, Object};
@@ -56,6 +58,10 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         // Its owner is gone: garbage collection takes the binding.
         return Ok(Next::Wait);
     };
+    if !is_current(context, key, &cached, &object)? {
+        return Ok(Next::Wait);
+    }
+    context.traces.follow(&template);
     // 2. Decide and write, cluster by cluster; an error in one leaves the others alone.
     let failures = write_works(context, key, &binding, &template, &works).await?;
     if failures.is_empty() {
@@ -63,6 +69,15 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
     }
     context.events.publish(&object, Severity::Warning, "SyncWorkFailed", &failures.join("; ")).await;
     Err(Error::Waiting(failures.join("; ")))
+}
+
+/// Whether the binding is still this one, and was decided on its template as it is now: what a template has become must not be rendered
+/// for clusters and replicas that were decided for what it was. Otherwise the change, or the end of the decision, comes back here.
+fn is_current(context: &Context, key: &BindingKey, read: &Cached, object: &Object) -> Result<bool, Error> {
+    let now = context.control.own(key.kind).get(&key.key)?;
+    let is_same = now.is_some_and(|now| now.desired_hash == read.desired_hash && now.uid == read.uid);
+    let is_decided = template_of(object).is_none_or(|template| !context.queues.templates.is_imminent(&template));
+    Ok(is_same && is_decided)
 }
 
 async fn write_works<B: Binding>(
@@ -137,7 +152,7 @@ pub fn works_of(context: &Context, id: &str) -> Result<Vec<Work>, Error> {
         return Ok(Vec::new());
     }
     let works = context.control.own(Own::Work).indexed(&works_entry(id))?;
-    let read = |(key, cached): (ObjectKey, Arc<crate::store::Cached>)| {
+    let read = |(key, cached): (ObjectKey, Arc<Cached>)| {
         cached.parse_as::<Work>().map_err(|error| Error::Unreadable(format!("Work {key}: {error}")))
     };
     works.into_iter().map(read).collect()

@@ -7,8 +7,9 @@ use crate::cluster_api::ObjectKey;
 use crate::context::{Context, Error, now, typed, writing};
 use crate::detector::Decided;
 use crate::events::Severity;
+use crate::patience::Patience;
 use crate::queue::Next;
-use crate::queues::BindingKey;
+use crate::queues::{BindingKey, Windows};
 use crate::watch::Own;
 use flotilla_api::interpretation::HookError;
 use flotilla_api::labels::CONDITION_INTERPRETED;
@@ -41,13 +42,14 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
         return Ok(Next::Wait);
     }
     let works = works_of(context, binding.id())?;
-    if let Some(rest) = patience(context, key, &Reports::of(&binding, &works)) {
+    if let Some(rest) = patience(context, key, Reports::of(context, &binding, &works)) {
         return Ok(Next::After(rest));
     }
     let resource = binding.spec().resource.clone();
     let template_key = ObjectKey::new(resource.namespace.as_deref(), &resource.name);
     let gvk = GroupVersionKind::new(&resource.api_version, &resource.kind);
     let template = context.control.template(&gvk, &template_key).await?;
+    template.iter().for_each(|template| context.traces.follow(template));
     // 2. Decide: the template's status first, since whether that could be done is part of the binding's.
     let items = collect::binding::items(&resource, &works);
     let is_placed = !render::expected_clusters(binding.spec()).is_empty();
@@ -80,42 +82,69 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
 }
 
 /// Which clusters have said what came of their Works as they are now.
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Reports {
     has_any: bool,
     are_complete: bool,
+    /// Whether those that are missing will come: the Works are in their members, and their objects on the way to be healthy.
+    are_coming: bool,
 }
 
 impl Reports {
-    fn of<B: Binding>(binding: &B, works: &[Work]) -> Self {
-        let reported = works.iter().filter(|work| collect::member::has_reported(work));
-        let reported: BTreeSet<&str> = reported.filter_map(render::cluster_of).collect();
-        Self { has_any: !reported.is_empty(), are_complete: render::expected_clusters(binding.spec()).is_subset(&reported) }
+    fn of<B: Binding>(context: &Context, binding: &B, works: &[Work]) -> Self {
+        let clusters = |is_wanted: &dyn Fn(&Work) -> bool| -> BTreeSet<&str> {
+            works.iter().filter(|work| is_wanted(work)).filter_map(render::cluster_of).collect()
+        };
+        let has_been_executed = |work: &Work| {
+            let key = ObjectKey::new(work.metadata.namespace.as_deref(), work.metadata.name.as_deref().unwrap_or_default());
+            context.executed.get(&key).is_some_and(|executed| executed.is_of(work))
+        };
+        let reported = clusters(&collect::member::has_reported);
+        let coming = clusters(&|work| collect::member::has_reported(work) || has_been_executed(work));
+        let expected = render::expected_clusters(binding.spec());
+        Self { has_any: !reported.is_empty(), are_complete: expected.is_subset(&reported), are_coming: expected.is_subset(&coming) }
     }
 }
 
 /// A wait for reports.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Awaited {
-    since: Instant,
-    /// When the first of them came.
-    first: Option<Instant>,
+    any: Patience,
+    /// The wait for the others, since the first of them came.
+    others: Option<Patience>,
 }
 
-/// How much longer to wait for clusters that have said nothing yet, so that one write tells of all of them. Waits once: from then on
-/// every piece of news is written, until all of them have spoken.
-fn patience(context: &Context, key: &BindingKey, reports: &Reports) -> Option<Duration> {
+impl Awaited {
+    /// The same wait with these reports: so long that one write can tell of all clusters, but not for clusters that do not answer.
+    fn with(self, reports: Reports, windows: &Windows, now: Instant, under_load: impl Fn(Duration) -> Duration) -> Self {
+        let others = self.others.or_else(|| reports.has_any.then(|| Patience::begin(now)));
+        Self {
+            any: self.any.at_least(under_load(windows.first_report)),
+            others: others.map(|others| others.at_least(under_load(windows.other_reports))),
+        }
+    }
+
+    fn rest(&self, reports: Reports, now: Instant) -> Option<Duration> {
+        let others = self.others.filter(|_| !reports.are_coming);
+        let first = others.filter(|others| others.end() < self.any.end()).unwrap_or(self.any);
+        first.rest(now)
+    }
+}
+
+/// How much longer to wait for clusters that have said nothing yet. Waits once: from then on every piece of news is written, until all
+/// of them have spoken.
+fn patience(context: &Context, key: &BindingKey, reports: Reports) -> Option<Duration> {
     if reports.are_complete {
         context.awaited.forget(key);
         return None;
     }
     let now = Instant::now();
-    let mut awaited = context.awaited.get(key).unwrap_or(Awaited { since: now, first: None });
-    awaited.first = awaited.first.or(reports.has_any.then_some(now));
+    let awaited = context.awaited.get(key).unwrap_or(Awaited { any: Patience::begin(now), others: None });
+    // As long as Works wait, since it is they that are waited for.
+    let under_load = |wait| context.queues.work_statuses.under_load(wait);
+    let awaited = awaited.with(reports, &context.queues.windows, now, under_load);
     context.awaited.set(key.clone(), awaited);
-    let (windows, queue) = (&context.queues.windows, &context.queues.work_statuses);
-    let end = awaited.since + queue.under_load(windows.first_report);
-    let end = awaited.first.map_or(end, |first| end.min(first + queue.under_load(windows.other_reports)));
-    (end > now).then(|| end - now)
+    awaited.rest(reports, now)
 }
 
 /// The status that the binding should have; `None` when it has it.
@@ -129,7 +158,7 @@ fn binding_status<B: Binding>(
     let before = binding.status().cloned().unwrap_or_default();
     if let Some(decided) = decided {
         let status = binding.status_mut().get_or_insert_default();
-        decided.write(status, &time);
+        decided.write(status);
         let error = decided.unanswered.as_ref().or(unanswered);
         conditions::set(&mut status.conditions, &interpreted(error), &time);
     }
@@ -164,5 +193,24 @@ async fn write_template(context: &Context, gvk: &GroupVersionKind, key: &ObjectK
         }
         Err(error) if error.is_not_found() => Ok(()),
         Err(error) => Err(writing(format!("status of {}", template.display()))(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_reports_that_will_come_are_waited_for_long() {
+        let (windows, now) = (Windows::default(), Instant::now());
+        let begun = Awaited { any: Patience::begin(now), others: None };
+        let rest = |has_any, are_coming| {
+            let reports = Reports { has_any, are_complete: false, are_coming };
+            begun.with(reports, &windows, now, |wait| wait).rest(reports, now)
+        };
+        assert_eq!(rest(false, false), Some(windows.first_report));
+        assert_eq!(rest(false, true), Some(windows.first_report));
+        assert_eq!(rest(true, true), Some(windows.first_report));
+        assert_eq!(rest(true, false), Some(windows.other_reports));
     }
 }

@@ -2,42 +2,21 @@
 //!
 //! Source: controlplane.md §5.1 (`nodeSummary`, `resourceSummary`).
 
+mod facts;
+
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
-use crate::live_object::LiveObject;
-use crate::task::Task;
-use flotilla_api::object::Object;
+use crate::lasting::{self, Watching};
+use crate::live_object::Live;
+pub use facts::{Amounts, NodeFacts, PodFacts};
+use facts::{Fact, Facts};
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event};
-use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Quantities by resource name, as Kubernetes writes them.
-pub type Amounts = BTreeMap<String, String>;
-
 /// Wait after a watch that failed: the member may be away for long.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// One node, as far as capacity goes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NodeFacts {
-    /// Whether its condition Ready is True.
-    pub is_ready: bool,
-    /// `status.allocatable`.
-    pub allocatable: Amounts,
-}
-
-/// One pod, as far as capacity goes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PodFacts {
-    /// Whether it has a node.
-    pub is_bound: bool,
-    /// Whether it has ended (phase Succeeded or Failed).
-    pub is_ended: bool,
-    /// What it requests.
-    pub requests: Amounts,
-}
 
 /// All nodes and pods of a member.
 #[derive(Debug, Default)]
@@ -49,102 +28,56 @@ pub struct Capacity {
 }
 
 /// Follows nodes and pods of a member; calls `filled` when all of either have been seen. Later changes wait for the next probe.
-pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mutex<Capacity>>, Vec<Task>) {
+pub fn follow(api: &ClusterApi, filled: Arc<dyn Fn() + Send + Sync>) -> (Arc<Mutex<Capacity>>, Vec<Watching>) {
     let capacity = Arc::new(Mutex::new(Capacity::default()));
-    let nodes = Task::spawn(follow_kind(
-        api.clone(),
-        "Node",
-        "nodes",
-        node_facts,
-        |capacity| &mut capacity.nodes,
-        capacity.clone(),
-        filled.clone(),
-    ));
-    let pods = Task::spawn(follow_kind(api.clone(), "Pod", "pods", pod_facts, |capacity| &mut capacity.pods, capacity.clone(), filled));
+    let nodes: Slot<NodeFacts> = |capacity| &mut capacity.nodes;
+    let pods: Slot<PodFacts> = |capacity| &mut capacity.pods;
+    let nodes = follow_kind(api, resource("Node", "nodes", false), nodes, &capacity, &filled);
+    let pods = follow_kind(api, resource("Pod", "pods", true), pods, &capacity, &filled);
     (capacity, vec![nodes, pods])
+}
+
+fn resource(kind: &str, plural: &str, namespaced: bool) -> Resource {
+    Resource { group: String::new(), version: "v1".into(), kind: kind.into(), plural: plural.into(), namespaced, has_status: true }
 }
 
 type Slot<F> = fn(&mut Capacity) -> &mut Option<HashMap<ObjectKey, F>>;
 
-async fn follow_kind<F: PartialEq + Send>(
-    api: ClusterApi,
-    kind: &str,
-    plural: &str,
-    facts: fn(&Object) -> F,
+fn follow_kind<F: Fact>(
+    api: &ClusterApi,
+    watched: Resource,
     slot: Slot<F>,
-    capacity: Arc<Mutex<Capacity>>,
-    filled: Arc<dyn Fn() + Send + Sync>,
-) {
-    let watched = Resource {
-        group: String::new(),
-        version: "v1".into(),
-        kind: kind.into(),
-        plural: plural.into(),
-        namespaced: plural == "pods",
-        has_status: true,
-    };
-    let mut events =
-        std::pin::pin!(watcher::watcher(kube::Api::<LiveObject>::all_with(api.client(), &watched.to_kube()), watcher::Config::default()));
-    let mut listed = HashMap::new();
-    while let Some(event) = events.next().await {
-        let is_filled = matches!(event, Ok(Event::InitDone));
-        if event.is_err() {
-            api.metrics().watch_failed(api.role(), &watched);
-            tokio::time::sleep(RETRY_AFTER).await;
+    capacity: &Arc<Mutex<Capacity>>,
+    filled: &Arc<dyn Fn() + Send + Sync>,
+) -> Watching {
+    let (api, capacity, filled) = (api.clone(), capacity.clone(), filled.clone());
+    Watching::start(watched.clone(), move |heard| async move {
+        let all = kube::Api::<Live<Facts<F>>>::all_with(heard.listen(api.client()), &watched.to_kube());
+        let mut events = std::pin::pin!(lasting::events(&api, &watched, &heard, all, watcher::Config::default()));
+        let mut listed = HashMap::new();
+        while let Some(event) = events.next().await {
+            let is_filled = matches!(event, Ok(Event::InitDone));
+            if event.is_err() {
+                api.metrics().watch_failed(api.role(), &watched);
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+            if let Ok(event) = event {
+                let mut capacity = capacity.lock().expect("no code panics while it holds the capacity");
+                take(event, slot(&mut capacity), &mut listed);
+            }
+            if is_filled {
+                filled();
+            }
         }
-        if let Ok(event) = event {
-            let mut capacity = capacity.lock().expect("no code panics while it holds the capacity");
-            take(event, facts, slot(&mut capacity), &mut listed);
-        }
-        if is_filled {
-            filled();
-        }
-    }
+    })
 }
 
-fn take<F>(
-    event: Event<LiveObject>,
-    facts: fn(&Object) -> F,
-    known: &mut Option<HashMap<ObjectKey, F>>,
-    listed: &mut HashMap<ObjectKey, F>,
-) {
+fn take<F>(event: Event<Live<Facts<F>>>, known: &mut Option<HashMap<ObjectKey, F>>, listed: &mut HashMap<ObjectKey, F>) {
     match event {
         Event::Init => listed.clear(),
-        Event::InitApply(live) => drop(listed.insert(ObjectKey::of(&live.object), facts(&live.object))),
+        Event::InitApply(live) => drop(listed.insert(live.object.key(), live.object.facts)),
         Event::InitDone => *known = Some(std::mem::take(listed)),
-        Event::Apply(live) => drop(known.get_or_insert_default().insert(ObjectKey::of(&live.object), facts(&live.object))),
-        Event::Delete(live) => drop(known.get_or_insert_default().remove(&ObjectKey::of(&live.object))),
+        Event::Apply(live) => drop(known.get_or_insert_default().insert(live.object.key(), live.object.facts)),
+        Event::Delete(live) => drop(known.get_or_insert_default().remove(&live.object.key())),
     }
-}
-
-fn node_facts(node: &Object) -> NodeFacts {
-    let conditions = node.at(&["status", "conditions"]).and_then(Value::as_array);
-    let is_ready = conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-    NodeFacts { is_ready, allocatable: amounts(node.at(&["status", "allocatable"])) }
-}
-
-fn pod_facts(pod: &Object) -> PodFacts {
-    let phase = pod.at(&["status", "phase"]).and_then(Value::as_str).unwrap_or("");
-    let requirements = pod_requests(pod);
-    PodFacts {
-        is_bound: pod.at(&["spec", "nodeName"]).and_then(Value::as_str).is_some_and(|node| !node.is_empty()),
-        is_ended: matches!(phase, "Succeeded" | "Failed"),
-        requests: requirements,
-    }
-}
-
-fn amounts(value: Option<&Value>) -> Amounts {
-    let map = value.and_then(Value::as_object);
-    map.into_iter()
-        .flatten()
-        .filter_map(|(name, amount)| match amount {
-            Value::String(text) => Some((name.clone(), text.clone())),
-            Value::Number(number) => Some((name.clone(), number.to_string())),
-            _ => None,
-        })
-        .collect()
-}
-
-fn pod_requests(_pod: &Object) -> Amounts {
-    Amounts::new()
 }

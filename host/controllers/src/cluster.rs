@@ -8,10 +8,11 @@ use crate::capacity::{self, Capacity};
 use crate::cluster_api::{ApiError, ClusterApi, ObjectKey, Resource};
 use crate::context::{Context, Error, now, typed, writing};
 use crate::events::Severity;
+use crate::health::Watch;
+use crate::lasting::Watching;
 use crate::members::Member;
 use crate::queue::Next;
 use crate::served::Served;
-use crate::task::Task;
 use crate::watch::{Own, cluster_entry};
 use flotilla_api::cluster::{Cluster, ClusterStatus, READY};
 use flotilla_api::object::Object;
@@ -37,7 +38,7 @@ struct Followed {
     member: Arc<Member>,
     capacity: Arc<Mutex<Capacity>>,
     /// They end with this.
-    _tasks: Vec<Task>,
+    watches: Vec<Watching>,
 }
 
 /// The controller.
@@ -50,6 +51,12 @@ impl Clusters {
     /// A controller that knows nothing yet.
     pub fn new(context: Arc<Context>) -> Arc<Self> {
         Arc::new(Self { context, memory: Mutex::default() })
+    }
+
+    /// What is watched in members for their Cluster objects.
+    pub fn watches(&self) -> Vec<Watch> {
+        let memory = self.memory.lock().expect("no code panics while it holds the memory");
+        memory.values().flat_map(|memory| &memory.followed).flat_map(|followed| &followed.watches).map(Watching::observe).collect()
     }
 
     /// Called when the Cluster object changes, when something in the member that concerns it changes, and every probe period.
@@ -114,7 +121,7 @@ impl Clusters {
             Err(error) if error.code().is_some_and(|code| code == 401 || code == 403) => {
                 // The token may have been replaced: the next probe reads the Secret again.
                 self.context.members.disconnect(name);
-                return Observation::of(Health::Unreachable(error.to_string()));
+                return Observation::of(Health::Unreachable(unwelcome(cluster, &error)));
             }
             Err(error) if error.code().is_some() => return Observation::of(Health::Unwell(error.to_string())),
             Err(error) => return Observation::of(Health::Unreachable(error.to_string())),
@@ -159,9 +166,9 @@ impl Clusters {
         memory.followed = None;
         let (queues, key) = (self.context.queues.clone(), name.clone());
         let news: Arc<dyn Fn() + Send + Sync> = Arc::new(move || queues.clusters.add(key.clone()));
-        let (capacity, mut tasks) = capacity::follow(&member.api, news.clone());
-        tasks.push(crate::definitions::follow(&member.api, news));
-        memory.followed = Some(Followed { member: member.clone(), capacity: capacity.clone(), _tasks: tasks });
+        let (capacity, mut watches) = capacity::follow(&member.api, news.clone());
+        watches.push(crate::definitions::follow(&member.api, news));
+        memory.followed = Some(Followed { member: member.clone(), capacity: capacity.clone(), watches });
         capacity
     }
 
@@ -270,6 +277,18 @@ impl Clusters {
     fn forget(&self, name: &Arc<str>) {
         self.context.members.disconnect(name);
         self.memory.lock().expect("no code panics while it holds the memory").remove(name);
+    }
+}
+
+/// Why the API server lets nobody in, and what helps.
+fn unwelcome(cluster: &Cluster, error: &ApiError) -> String {
+    let secret = cluster.spec.secret_ref.as_ref().map(|secret| format!("Secret {}/{}", secret.namespace, secret.name));
+    match (error.code(), secret) {
+        (Some(401), Some(secret)) => {
+            format!("it does not accept the token of {secret} (401); put a valid one there")
+        }
+        (Some(401), None) => "it does not accept the token (401); name a Secret that holds one in `spec.secretRef`".to_owned(),
+        _ => error.to_string(),
     }
 }
 

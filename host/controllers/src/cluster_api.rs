@@ -4,6 +4,7 @@
 //! written.
 
 use crate::gate::WriteGate;
+use crate::live_object::LiveObject;
 use crate::metrics::{ClusterRole, Metrics};
 use crate::pulse::Pulse;
 use flotilla_api::object::{GroupVersionKind, Object};
@@ -254,7 +255,7 @@ impl ClusterApi {
     pub async fn get(&self, resource: &Resource, key: &ObjectKey) -> Result<Option<Object>, ApiError> {
         let request = self.request(resource, key).get(&key.name, &GetParams::default());
         match self.send(request).await {
-            Ok(object) => Ok(Some(object)),
+            Ok(LiveObject { object, .. }) => Ok(Some(object)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
@@ -264,19 +265,26 @@ impl ClusterApi {
     pub async fn create(&self, resource: &Resource, object: &Object) -> Result<Object, ApiError> {
         let key = ObjectKey::of(object);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
-        self.write("create", &key, resource, false, self.request(resource, &key).create(&params, bytes(object))).await
+        self.write_object("create", &key, resource, false, self.request(resource, &key).create(&params, bytes(object))).await
     }
 
     /// Replaces an object; its resourceVersion must be current.
     pub async fn replace(&self, resource: &Resource, object: &Object) -> Result<Object, ApiError> {
         let key = ObjectKey::of(object);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
-        self.write("update", &key, resource, false, self.request(resource, &key).replace(&key.name, &params, bytes(object))).await
+        self.write_object("update", &key, resource, false, self.request(resource, &key).replace(&key.name, &params, bytes(object))).await
     }
 
     /// Merges a patch (RFC 7386) into an object.
     pub async fn patch(&self, resource: &Resource, key: &ObjectKey, patch: &Value) -> Result<Object, ApiError> {
-        self.write("patch", key, resource, false, self.request(resource, key).patch(&key.name, &patch_params(), &Patch::Merge(patch))).await
+        self.write_object(
+            "patch",
+            key,
+            resource,
+            false,
+            self.request(resource, key).patch(&key.name, &patch_params(), &Patch::Merge(patch)),
+        )
+        .await
     }
 
     /// Merges a patch into the status of an object; into the object itself where the resource serves no `/status`.
@@ -285,7 +293,7 @@ impl ClusterApi {
             return self.patch(resource, key, patch).await;
         }
         let request = self.request(resource, key).patch_subresource("status", &key.name, &patch_params(), &Patch::Merge(patch));
-        self.write("patch", key, resource, true, request).await
+        self.write_object("patch", key, resource, true, request).await
     }
 
     /// Deletes an object in the background, if it still is the one with this uid; absent is fine.
@@ -318,6 +326,17 @@ impl ClusterApi {
 
     fn request(&self, resource: &Resource, key: &ObjectKey) -> Request {
         Request::new(resource.path(key.namespace()))
+    }
+
+    async fn write_object(
+        &self,
+        verb: &'static str,
+        key: &ObjectKey,
+        resource: &Resource,
+        is_status: bool,
+        request: Result<HttpRequest<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Object, ApiError> {
+        self.write::<LiveObject>(verb, key, resource, is_status, request).await.map(|live| live.object)
     }
 
     async fn write<T: serde::de::DeserializeOwned>(

@@ -3,6 +3,7 @@
 use crate::events::Events;
 use crate::members::Members;
 use crate::queues::Queues;
+use crate::traces::Traces;
 use crate::watch::ControlPlane;
 use flotilla_api::interpretation::{HookError, Interpreter};
 use flotilla_api::object::Object;
@@ -36,10 +37,12 @@ pub struct Context {
     pub decided: Outcomes<crate::queues::BindingKey, crate::detector::Decided>,
     /// The hook without whose answer the Works of a binding could not be rendered; `None` when all could be.
     pub unrendered: Outcomes<crate::queues::BindingKey, Option<HookError>>,
-    /// Since when news of a Work's object, which is on its way to be healthy, have not been written.
-    pub unwritten: Outcomes<crate::cluster_api::ObjectKey, tokio::time::Instant>,
-    /// Since when the first reports of a binding's Works are waited for.
+    /// The wait for a Work's object, news of which have not been written, to become healthy.
+    pub unwritten: Outcomes<crate::cluster_api::ObjectKey, crate::patience::Patience>,
+    /// The wait for the first reports of a binding's Works.
     pub awaited: Outcomes<crate::queues::BindingKey, crate::binding_status::Awaited>,
+    /// When changes of templates were seen.
+    pub traces: Arc<Traces>,
     /// Settings.
     pub options: Options,
 }

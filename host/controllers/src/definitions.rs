@@ -1,7 +1,7 @@
 //! Notices that a cluster's CustomResourceDefinitions change, so that discovery is asked again at once. Keeps none of them.
 
-use crate::cluster_api::ClusterApi;
-use crate::task::Task;
+use crate::cluster_api::{ClusterApi, Resource};
+use crate::lasting::{self, Watching};
 use futures::StreamExt;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 const ONCE_MORE: Duration = Duration::from_millis(700);
 
 /// Calls `changed` after each change, and once more a moment later.
-pub fn follow(api: &ClusterApi, changed: Arc<dyn Fn() + Send + Sync>) -> Task {
-    let definitions = kube::Api::<PartialObjectMeta<CustomResourceDefinition>>::all(api.client());
-    Task::spawn(async move {
-        let mut events = std::pin::pin!(watcher::watcher(definitions, watcher::Config::default()));
+pub fn follow(api: &ClusterApi, changed: Arc<dyn Fn() + Send + Sync>) -> Watching {
+    let (api, watched) = (api.clone(), resource());
+    Watching::start(watched.clone(), |heard| async move {
+        let definitions = kube::Api::<PartialObjectMeta<CustomResourceDefinition>>::all(heard.listen(api.client()));
+        let mut events = std::pin::pin!(lasting::events(&api, &watched, &heard, definitions, watcher::Config::default()));
         let mut once_more: Option<Instant> = None;
         loop {
             let event = tokio::select! {
@@ -42,4 +43,16 @@ pub fn follow(api: &ClusterApi, changed: Arc<dyn Fn() + Send + Sync>) -> Task {
             }
         }
     })
+}
+
+/// Where they are served.
+pub fn resource() -> Resource {
+    Resource {
+        group: "apiextensions.k8s.io".into(),
+        version: "v1".into(),
+        kind: "CustomResourceDefinition".into(),
+        plural: "customresourcedefinitions".into(),
+        namespaced: false,
+        has_status: true,
+    }
 }

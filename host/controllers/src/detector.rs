@@ -51,7 +51,7 @@ impl Decided {
     }
 
     /// Writes the scheduler's part into a status.
-    pub fn write(&self, status: &mut ResourceBindingStatus, _: &Time) {
+    pub fn write(&self, status: &mut ResourceBindingStatus) {
         let Some(scheduled) = &self.scheduled else { return };
         status.scheduler_observed_generation = status.scheduler_observed_generation.max(scheduled.generation);
         status.last_scheduled_time.clone_from(&scheduled.last_time);
@@ -70,6 +70,7 @@ pub async fn reconcile(context: Arc<Context>, key: TemplateKey) -> Result<Next, 
     let Some(store) = context.control.watched_templates(&key.kind) else { return Ok(Next::Wait) };
     let Some(cached) = store.get(&key.key)? else { return Ok(Next::Wait) };
     let template = cached.parse();
+    context.traces.follow(&template);
     if template.is_deleting() {
         return Ok(Next::Wait);
     }
@@ -88,7 +89,11 @@ pub async fn reconcile(context: Arc<Context>, key: TemplateKey) -> Result<Next, 
     // 3. The template in the version that the policy names.
     let template = in_version(&context, template, &policy, &key).await?;
     // 4. Claim, bind, schedule.
+    let generation = template.generation();
     let template = claim_template(&context, store.resource(), &key.key, template, &policy).await?;
+    if template.generation() != generation {
+        context.traces.follow(&template);
+    }
     match template.namespace() {
         Some(_) => bind_in::<ResourceBinding>(&context, &template, &policy).await,
         None => bind_in::<ClusterResourceBinding>(&context, &template, &policy).await,
@@ -156,7 +161,6 @@ async fn bind_in<B: Binding>(context: &Context, template: &Object, policy: &Poli
     };
     let binding = write_binding(context, &key, existing.as_ref(), &bound).await?;
     note(context, &key, &binding, &bound);
-    context.queues.bindings.add(key);
     Ok(Next::Wait)
 }
 

@@ -7,6 +7,7 @@ use crate::context::{Context, Error, typed, writing};
 use crate::members::Member;
 use crate::queue::Next;
 use crate::served::Served;
+use crate::store::NotSynced;
 use crate::watch::Own;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::object::Object;
@@ -41,6 +42,16 @@ pub enum Executed {
     },
 }
 
+impl Executed {
+    /// Whether this is what came of the Work as it is now: its status will say so.
+    pub fn is_of(&self, work: &Work) -> bool {
+        match self {
+            Self::Applied { generation } | Self::Failed { generation, .. } => *generation == work.metadata.generation,
+            Self::Suspended => true,
+        }
+    }
+}
+
 /// Called for every change of a Work or of the member objects that it stands for.
 pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Error> {
     // 1. Read: the Work, the cluster, the connection.
@@ -50,6 +61,7 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     };
     let object = cached.parse();
     let work: Work = typed(&object)?;
+    context.traces.follow_manifest(work.spec.manifests().first());
     let Some(name) = names::cluster_of_execution_namespace(key.namespace().unwrap_or_default()) else { return Ok(Next::Wait) };
     if work.metadata.deletion_timestamp.is_some() {
         return remove(&context, &key, &object, &work, name).await;
@@ -60,10 +72,17 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     }
     let member = reachable_member(&context, name)?;
     let served = member.served().ok_or_else(|| Error::Waiting(format!("what Cluster {name} serves is not known yet")))?;
-    fill(&member, &served, &work).await?;
+    let is_applied = collect::member::is_applied(&work);
+    if let Err(unknown) = fill(&member, &served, &work).await {
+        // A refusal is an answer. Of what was applied before, it says nothing.
+        if let Some(why) = unknown.why.as_ref().filter(|_| !is_applied) {
+            let message = format!("Failed to apply all manifests: {} cannot be listed in {name}: {why}", unknown.resource);
+            settle(&context, &key, Executed::Failed { generation: work.metadata.generation, message });
+        }
+        return Err(unknown.into());
+    }
     // 2. Decide and write, manifest by manifest.
     let known = context.agreed.get(&key).unwrap_or_default();
-    let is_applied = collect::member::is_applied(&work);
     let (mut agreed, mut failures) = (Vec::new(), Vec::new());
     for (position, manifest) in work.spec.manifests().iter().enumerate() {
         let known = match known.get(position) {
@@ -113,7 +132,7 @@ fn reachable_member(context: &Context, name: &str) -> Result<Arc<Member>, Error>
 }
 
 /// Waits until the member's objects of these kinds are known. While they are not, nothing is known to have failed either.
-async fn fill(member: &Member, served: &Served, work: &Work) -> Result<(), Error> {
+async fn fill(member: &Member, served: &Served, work: &Work) -> Result<(), NotSynced> {
     for resource in work.spec.manifests().iter().filter_map(|manifest| served.resource(&manifest.gvk())) {
         let store = member.store(resource);
         let _ = tokio::time::timeout(FILL_WAIT, store.wait_synced()).await;

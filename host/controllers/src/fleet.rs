@@ -7,6 +7,7 @@ use crate::clusters::ClusterList;
 use crate::context::{Context, Error, Options, Outcomes};
 use crate::events::Events;
 use crate::health::Activity;
+use crate::lasting::Watching;
 use crate::members::{Connect, MemberListener, Members};
 use crate::policies::Policies;
 use crate::queue::Next;
@@ -14,6 +15,7 @@ use crate::queues::{BindingKey, Queues, TemplateKey};
 use crate::served::{GroupKind, Served};
 use crate::store::Change;
 use crate::task::Task;
+use crate::traces::Traces;
 use crate::watch::{ControlPlane, Own, OwnListener, TemplateListener};
 use crate::{binding, binding_status, cluster, definitions, detector, execution, namespaces, policies, work_status};
 use flotilla_api::cluster::Cluster;
@@ -28,6 +30,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Fleet {
     context: Arc<Context>,
     tasks: Vec<(&'static str, Task)>,
+    clusters: Arc<cluster::Clusters>,
+    definitions: Watching,
 }
 
 impl Fleet {
@@ -41,7 +45,8 @@ impl Fleet {
         let queues = Queues::new(options.windows, control.metrics().clone());
         let shared: Arc<OnceLock<std::sync::Weak<Context>>> = Arc::default();
         let own_listener = own_listener(queues.clone(), shared.clone());
-        let template_listener = template_listener(queues.clone());
+        let traces = Arc::<Traces>::default();
+        let template_listener = template_listener(queues.clone(), traces.clone());
         let context = Arc::new(Context {
             control: ControlPlane::new(control.clone(), options.served.clone(), own_listener, template_listener),
             members: Members::new(control.clone(), connect, member_listener(queues.clone())),
@@ -56,6 +61,7 @@ impl Fleet {
             awaited: Outcomes::default(),
             unwritten: Outcomes::default(),
             unrendered: Outcomes::default(),
+            traces,
             options,
         });
         // Set once, right here.
@@ -69,13 +75,17 @@ impl Fleet {
                 execution::reconcile(context, key).await.map_err(|error| error.to_string())
             })
         }));
+        let bindings = queues.bindings.clone();
+        // Not before: what a template has become is not rendered for what was decided about what it was.
+        queues.templates.when_finished(move |template| bindings.add(binding_of_template(template)));
         let discovery = queues.clone();
-        let mut tasks = vec![("definitions", definitions::follow(&control, Arc::new(move || discovery.discovery.add(()))))];
-        tasks.extend(run_queues(&context));
+        let definitions = definitions::follow(&control, Arc::new(move || discovery.discovery.add(())));
+        let clusters = cluster::Clusters::new(context.clone());
+        let tasks = run_queues(&context, &clusters);
         queues.discovery.add(());
         context.control.start().await;
         tracing::info!("the caches of the control plane are filled");
-        Ok(Self { context, tasks })
+        Ok(Self { context, tasks, clusters, definitions })
     }
 
     /// What all controllers share.
@@ -96,7 +106,8 @@ impl Fleet {
         let templates = control.all_templates();
         Activity {
             tasks: tasks.chain([("execution", self.context.queues.is_executing())]).collect(),
-            watches: own.chain(templates.iter().map(|store| store.observe_watch(false))).collect(),
+            watches: own.chain(templates.iter().map(|store| store.observe_watch(false))).chain([self.definitions.observe()]).collect(),
+            in_members: [self.context.members.watches(), self.clusters.watches()].concat(),
         }
     }
 
@@ -127,7 +138,7 @@ pub fn interpret_again(context: &Context) {
     }
 }
 
-fn run_queues(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
+fn run_queues(context: &Arc<Context>, clusters: &Arc<cluster::Clusters>) -> Vec<(&'static str, Task)> {
     macro_rules! run {
         ($queue:ident, $at_once:literal, $reconcile:path) => {{
             let shared = context.clone();
@@ -136,7 +147,7 @@ fn run_queues(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
             (stringify!($queue), Task::spawn(context.queues.$queue.clone().run(stringify!($queue), $at_once, metrics, run)))
         }};
     }
-    let clusters = cluster::Clusters::new(context.clone());
+    let clusters = clusters.clone();
     let probe = move |name| clusters.clone().reconcile(name);
     vec![
         ("clusters", Task::spawn(context.queues.clusters.clone().run("clusters", 64, context.queues.metrics.clone(), probe))),
@@ -228,6 +239,10 @@ pub fn template_of(binding: &Object) -> Option<TemplateKey> {
     Some(TemplateKey { kind: GroupKind::from(&gvk), key: ObjectKey::new(text("namespace"), text("name")?) })
 }
 
+fn binding_of_template(template: &TemplateKey) -> BindingKey {
+    BindingKey::new(template.key.namespace(), &names::binding_name(&template.kind.kind, &template.key.name))
+}
+
 fn binding_changed(queues: &Queues, kind: Own, change: &Change) {
     let key = BindingKey { kind, key: change.key.clone() };
     if change.is_desired_changed() {
@@ -268,8 +283,9 @@ fn binding_of(work: &Object) -> Option<BindingKey> {
     }
 }
 
-fn template_listener(queues: Arc<Queues>) -> TemplateListener {
+fn template_listener(queues: Arc<Queues>, traces: Arc<Traces>) -> TemplateListener {
     Arc::new(move |resource: &Resource, change: &Change| {
+        traces.changed(change);
         if change.is_desired_changed() && !change.is_own_write {
             queues.templates.add(TemplateKey { kind: GroupKind::from(&resource.gvk()), key: change.key.clone() });
         }

@@ -7,14 +7,14 @@ use std::fmt::Write;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A watch that was not heard of for so long, bookmarks included, while the API server answers other requests, is stuck: API servers end
-/// each watch after some minutes.
+/// A watch that was not heard of for so long, bookmarks included, while the API server answers other requests, is stuck for good: it has
+/// begun anew meanwhile ([`crate::lasting::SILENT_AFTER`]).
 pub const STUCK_AFTER: Duration = Duration::from_secs(600);
 
 /// One watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watch {
-    /// Plural of its resource.
+    /// Its resource, as metrics call it.
     pub resource: String,
     /// Whether its task runs.
     pub is_followed: bool,
@@ -33,6 +33,8 @@ pub struct Activity {
     pub tasks: Vec<(&'static str, bool)>,
     /// Watches of the control plane.
     pub watches: Vec<Watch>,
+    /// Watches of members. A member that is away makes nobody dead.
+    pub in_members: Vec<Watch>,
 }
 
 /// What is known of a process.
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn a_leader_at_work_is_alive_and_ready() {
         let now = Instant::now();
-        let activity = Activity { tasks: vec![("bindings", true)], watches: vec![watch("works", now)] };
+        let activity = Activity { tasks: vec![("bindings", true)], watches: vec![watch("works", now)], ..Activity::default() };
         let observed = leader(Some(activity), now);
         assert_eq!(told(&live(&observed), false), (true, "ok".into()));
         says(&live(&observed), true, "[+]leader-election ok\n[+]controllers ok\n[+]watches ok\n");
@@ -145,7 +147,7 @@ mod tests {
     fn a_task_that_ended_is_named() {
         let now = Instant::now();
         let ended = Watch { is_followed: false, ..watch("works", now) };
-        let activity = Activity { tasks: vec![("bindings", false), ("templates", true)], watches: vec![ended] };
+        let activity = Activity { tasks: vec![("bindings", false), ("templates", true)], watches: vec![ended], ..Activity::default() };
         let observed = leader(Some(activity), now);
         says(&live(&observed), false, "[-]controllers failed: `bindings` has ended\n[-]watches failed: the watch of `works` has ended\n");
         assert!(!told(&live(&observed), false).0);
@@ -154,7 +156,7 @@ mod tests {
     #[test]
     fn a_silent_watch_is_stuck_only_while_the_api_answers() {
         let start = Instant::now();
-        let activity = Activity { tasks: Vec::new(), watches: vec![watch("works", start)] };
+        let activity = Activity { watches: vec![watch("works", start)], ..Activity::default() };
         let observed = leader(Some(activity.clone()), start + STUCK_AFTER);
         says(&live(&observed), false, "[-]watches failed: the watch of `works` has been silent for 600 s while the API answers\n");
         assert!(told(&live(&leader(Some(activity.clone()), start + STUCK_AFTER - Duration::from_secs(1))), false).0);
@@ -175,7 +177,7 @@ mod tests {
         assert!(told(&ready(&standby), false).0 && told(&live(&standby), false).0);
         says(&ready(&leader(None, now)), false, "[-]caches failed: the controllers are starting\n");
         let unfilled = |is_required| Watch { is_synced: false, is_required, ..watch("works", now) };
-        let observed = |watch| leader(Some(Activity { tasks: Vec::new(), watches: vec![watch] }), now);
+        let observed = |watch| leader(Some(Activity { watches: vec![watch], ..Activity::default() }), now);
         says(&ready(&observed(unfilled(true))), false, "[-]caches failed: the cache of `works` is not filled yet\n");
         assert!(told(&ready(&observed(unfilled(false))), false).0, "a kind of templates that cannot be watched concerns nobody else");
         let loading = Observed { are_plugins_loaded: false, ..leader(Some(Activity::default()), now) };

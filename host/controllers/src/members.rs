@@ -3,6 +3,7 @@
 //! Decides nothing about health; that is the cluster controller's.
 
 use crate::cluster_api::{ClusterApi, FIELD_MANAGER, ObjectKey, Resource};
+use crate::health::Watch;
 use crate::served::Served;
 use crate::store::{Change, Store};
 use crate::watch::SharedServed;
@@ -55,10 +56,7 @@ impl Connect for ConnectBySecret {
             let mut config = kube::Config::new(uri);
             config.accept_invalid_certs = cluster.spec.insecure_skip_tls_verification;
             config.connect_timeout = Some(Duration::from_secs(5));
-            if let Some(proxy) = cluster.spec.proxy_url.as_deref().filter(|proxy| !proxy.is_empty()) {
-                // Going around the proxy would not be what was asked for.
-                return Err(format!("`spec.proxyURL` `{proxy}` is not supported yet: make `spec.apiEndpoint` reachable without a proxy"));
-            }
+            config.proxy_url = proxy(cluster)?;
             config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(FIELD_MANAGER)));
             if let Some(secret) = &secret {
                 let token = secret_text(secret, "token")?.ok_or("the Secret of `spec.secretRef` has no `token`")?;
@@ -73,7 +71,22 @@ impl Connect for ConnectBySecret {
     }
 }
 
-fn secrets() -> Resource {
+/// The proxy that leads to the cluster. Its URL may hold a password: no message repeats it.
+fn proxy(cluster: &Cluster) -> Result<Option<http::Uri>, String> {
+    let spec = &cluster.spec;
+    let Some(url) = spec.proxy_url.as_deref().filter(|url| !url.is_empty()) else { return Ok(None) };
+    if spec.proxy_header.as_ref().is_some_and(|headers| !headers.is_empty()) {
+        return Err("`spec.proxyHeader` is not supported: give user and password in `spec.proxyURL`".to_owned());
+    }
+    let uri: http::Uri = url.parse().map_err(|error| format!("`spec.proxyURL` is not a URL: {error}"))?;
+    match uri.scheme_str() {
+        Some("http" | "https" | "socks5") => Ok(Some(uri)),
+        _ => Err("`spec.proxyURL` has another scheme than `http`, `https` or `socks5`".to_owned()),
+    }
+}
+
+/// Where Secrets are served.
+pub fn secrets() -> Resource {
     Resource {
         group: String::new(),
         version: "v1".into(),
@@ -160,6 +173,10 @@ impl Member {
         store
     }
 
+    fn watches(&self) -> Vec<Watch> {
+        self.stores.lock().expect("no code panics while it holds the stores").values().map(|store| store.observe_watch(false)).collect()
+    }
+
     fn stop(&self) {
         let stores = std::mem::take(&mut *self.stores.lock().expect("no code panics while it holds the stores"));
         stores.values().for_each(|store| store.stop());
@@ -183,6 +200,12 @@ impl Members {
     /// The member of this name, if it is connected.
     pub fn get(&self, name: &str) -> Option<Arc<Member>> {
         self.connected.read().expect("no code panics while it holds the members").get(name).cloned()
+    }
+
+    /// The watches of propagated objects in all members.
+    pub fn watches(&self) -> Vec<Watch> {
+        let connected = self.connected.read().expect("no code panics while it holds the members");
+        connected.values().flat_map(|member| member.watches()).collect()
     }
 
     /// The member of this Cluster object; connects anew when its endpoint, Secret reference or identity changed.
@@ -220,5 +243,6 @@ fn connection_of(cluster: &Cluster) -> String {
     let spec = &cluster.spec;
     let secret = spec.secret_ref.as_ref().map(|secret| format!("{}/{}", secret.namespace, secret.name));
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
-    format!("{uid} {:?} {secret:?} {}", spec.api_endpoint, spec.insecure_skip_tls_verification)
+    let proxy = (&spec.proxy_url, &spec.proxy_header);
+    format!("{uid} {:?} {secret:?} {} {proxy:?}", spec.api_endpoint, spec.insecure_skip_tls_verification)
 }

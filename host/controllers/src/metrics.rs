@@ -3,6 +3,7 @@
 //! Names and labels are documented in `docs/operations.md`; renaming one is a breaking change.
 
 use crate::cluster_api::Resource;
+use crate::health::Activity;
 use crate::queues::Queues;
 use flotilla_api::interpretation::Layer;
 use flotilla_interpreter::metrics::{BUCKETS, HookMetrics};
@@ -19,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Upper bounds of the durations of reconciles, in seconds.
 const RECONCILE_SECONDS: [f64; 12] = [0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -93,8 +95,8 @@ impl Metrics {
         self.load_failures.get_or_create(&[("plugin", plugin.unwrap_or("unknown").into()), ("reason", reason.to_string())]).inc();
     }
 
-    /// Everything as OpenMetrics text; `queues` and `plugins` where there are some yet.
-    pub fn text(&self, is_leader: bool, queues: Option<&Queues>, plugins: Option<Arc<PluginStore>>) -> String {
+    /// Everything as OpenMetrics text; what runs and `plugins` where there are some yet.
+    pub fn text(&self, is_leader: bool, running: Option<(&Queues, &Activity)>, plugins: Option<Arc<PluginStore>>) -> String {
         let mut registry = Registry::with_prefix("flotilla");
         registry.register("leader", "1 while this process leads, 0 while it stands by", gauge(f64::from(u8::from(is_leader))));
         registry.register("reconcile_seconds", "Durations of reconciles", self.reconciles.clone());
@@ -102,7 +104,8 @@ impl Metrics {
         registry.register("api_writes", "Writes asked of clusters, by what came of them", self.writes.clone());
         registry.register("watch_restarts", "Watches that failed and began anew", self.watch_restarts.clone());
         registry.register("plugin_load_failures", "Plugins that were refused", self.load_failures.clone());
-        if let Some(queues) = queues {
+        if let Some((queues, activity)) = running {
+            registry.register("watch_silent_seconds", "Time since the watch that was silent for longest was heard of", silence(activity));
             let (depth, oldest) = (Family::<Labels<1>, FloatGauge>::default(), Family::<Labels<1>, FloatGauge>::default());
             for state in queues.states() {
                 let labels = [("queue", state.name.to_owned())];
@@ -122,6 +125,18 @@ impl Metrics {
 }
 
 type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// How long the most silent watch of each resource has not been heard of.
+fn silence(activity: &Activity) -> Family<Labels<2>, FloatGauge> {
+    let (family, now) = (Family::<Labels<2>, FloatGauge>::default(), Instant::now());
+    for (role, watches) in [(ClusterRole::Control, &activity.watches), (ClusterRole::Member, &activity.in_members)] {
+        for watch in watches {
+            let gauge = family.get_or_create_owned(&[("cluster", role.label().into()), ("resource", watch.resource.clone())]);
+            gauge.set(gauge.get().max(now.saturating_duration_since(watch.heard).as_secs_f64()));
+        }
+    }
+    family
+}
 
 fn gauge(value: f64) -> FloatGauge {
     let gauge = FloatGauge::default();
@@ -159,6 +174,11 @@ impl Collector for PluginMetrics {
         }
         let hooks: Vec<(&str, HookMetrics)> =
             plugins.iter().flat_map(|plugin| plugin.counters().hooks().into_iter().map(|hook| (plugin.name(), hook))).collect();
+        let help = "Time that compiling took, or taking the compiled form from the cache";
+        let mut compiled = encoder.encode_descriptor("plugin_compile_seconds", help, None, MetricType::Gauge)?;
+        for plugin in &plugins {
+            ConstGauge::new(plugin.compiled_in().as_secs_f64()).encode(compiled.encode_family(&[("plugin", plugin.name())])?)?;
+        }
         let mut calls = encoder.encode_descriptor("plugin_calls", "Calls of hooks, by what came of them", None, MetricType::Counter)?;
         for (plugin, hook) in &hooks {
             for (result, count) in &hook.results {
@@ -202,6 +222,7 @@ type NoLabels = [(&'static str, &'static str); 0];
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::Watch;
     use crate::watch::Own;
 
     #[test]
@@ -213,7 +234,12 @@ mod tests {
         metrics.load_failed(None, LoadReason::TooLarge);
         let queues = Queues::new(crate::queues::Windows::default(), metrics.clone());
         queues.discovery.add(());
-        let text = metrics.text(true, Some(&queues), None);
+        let heard = Instant::now() - Duration::from_secs(90);
+        let watch = |resource: &str| Watch { resource: resource.into(), is_followed: true, is_synced: true, is_required: true, heard };
+        let activity = Activity { in_members: vec![watch("deployments.apps"), watch("deployments.apps")], ..Activity::default() };
+        let text = metrics.text(true, Some((&queues, &activity)), None);
+        let silent = text.lines().find(|line| line.starts_with("flotilla_watch_silent_seconds{"));
+        assert!(silent.is_some_and(|line| line.contains(r#"{cluster="member",resource="deployments.apps"} 90."#)), "{text}");
         for line in [
             r"flotilla_leader 1.0",
             r#"flotilla_reconcile_seconds_bucket{le="0.005",controller="bindings",result="error"} 1"#,

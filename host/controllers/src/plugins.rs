@@ -72,7 +72,7 @@ impl Plugins {
     /// What keeps the plugins up to date, for [`crate::health`].
     pub fn activity(&self) -> Activity {
         let tasks = self.run.iter().map(|run| ("plugins", !run.is_finished()));
-        Activity { tasks: tasks.collect(), watches: vec![self.shared.config_maps.observe_watch(true)] }
+        Activity { tasks: tasks.collect(), watches: vec![self.shared.config_maps.observe_watch(true)], ..Activity::default() }
     }
 }
 

@@ -27,14 +27,14 @@ impl Pulse {
         *self.0.lock().expect("no code panics while it holds the pulse")
     }
 
-    /// The same client, whose every answer and part of an answer counts as a sign of life: bookmarks of a watch, too.
+    /// The same client, whose every part of an answer counts as a sign of life: bookmarks of a watch, too. That a watch was granted is
+    /// none: what matters is whether something comes.
     pub fn listen(&self, client: Client) -> Client {
         let pulse = self.clone();
         let service = tower::service_fn(move |request: http::Request<Body>| {
             let (client, pulse) = (client.clone(), pulse.clone());
             async move {
                 let response = client.send(request).await?;
-                pulse.beat();
                 Ok::<_, kube::Error>(response.map(|body| {
                     body.map_frame(move |frame| {
                         pulse.beat();

@@ -10,19 +10,22 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::Instrument;
+use tracing::field::Empty;
 
 /// First wait after a failure; doubles with each further one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
-/// Keys that may wait before windows become longer: each as many more again.
-const WINDOW_LOAD: usize = 32;
+/// Keys that may wait before waits become longer: each as many more again.
+const LOAD: usize = 32;
 /// Windows become no more than so many times as long.
 const WINDOW_STRETCH: u32 = 10;
+/// Waits for what is on its way become no more than so many times as long.
+const PATIENCE_STRETCH: u32 = 60;
 /// Longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -47,13 +50,14 @@ pub struct Window {
 impl Window {
     /// The window of a queue in which so many keys wait: the more news there are, the more of them become one.
     fn under(self, load: usize) -> Self {
-        Self { quiet: self.quiet * stretch(load), longest: self.longest * stretch(load) }
+        let stretch = stretch(load).min(WINDOW_STRETCH);
+        Self { quiet: self.quiet * stretch, longest: self.longest * stretch }
     }
 }
 
-/// How many times as long one waits for news when so many keys wait.
+/// How many times as long one waits when so many keys wait.
 fn stretch(load: usize) -> u32 {
-    u32::try_from(1 + load / WINDOW_LOAD).unwrap_or(u32::MAX).min(WINDOW_STRETCH)
+    u32::try_from(1 + load / LOAD).unwrap_or(u32::MAX)
 }
 
 /// The queue of one controller; clones share it.
@@ -70,7 +74,10 @@ impl<K> Clone for WorkQueue<K> {
 struct Shared<K> {
     state: Mutex<State<K>>,
     changed: Notify,
+    finished: OnceLock<Finished<K>>,
 }
+
+type Finished<K> = Box<dyn Fn(&K) + Send + Sync>;
 
 struct State<K> {
     items: HashMap<K, Item>,
@@ -111,7 +118,7 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
     /// An empty queue.
     pub fn new() -> Self {
         let state = State { items: HashMap::new(), due: BinaryHeap::new(), sequence: 0 };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new(), finished: OnceLock::new() }) }
     }
 
     /// Runs the key as soon as a worker is free.
@@ -142,9 +149,23 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
         self.shared.changed.notify_one();
     }
 
-    /// A wait for news of these keys, longer when many of them wait.
+    /// How long to wait for what is on its way to these keys: so long that all that wait write no more often than a few would.
     pub fn under_load(&self, wait: Duration) -> Duration {
-        wait * stretch(self.state().items.len())
+        wait * stretch(self.state().items.len()).min(PATIENCE_STRETCH)
+    }
+
+    /// Whether the key is at work, or will be as soon as a worker is free. One that has failed and will be tried again is not.
+    pub fn is_imminent(&self, key: &K) -> bool {
+        let now = Instant::now();
+        let is_imminent = |item: &Item| item.is_running() || (item.failures == 0 && item.due.is_some_and(|due| due <= now));
+        self.state().items.get(key).is_some_and(is_imminent)
+    }
+
+    /// Calls this after a key was at work, whatever came of it; to be set once, before [`WorkQueue::run`].
+    pub fn when_finished(&self, listener: impl Fn(&K) + Send + Sync + 'static) {
+        if self.shared.finished.set(Box::new(listener)).is_err() {
+            tracing::error!("a queue has two listeners");
+        }
     }
 
     /// How many keys wait or are at work.
@@ -180,14 +201,17 @@ impl<K: Clone + Eq + Hash + Ord + Debug + Send + 'static> WorkQueue<K> {
             let key = self.next().await;
             while workers.try_join_next().is_some() {}
             // Of the level of what is logged in it: a filter that lets errors pass must not take the key from them.
-            let span = tracing::error_span!("reconcile", controller = name, key = ?key);
+            let span = tracing::error_span!("reconcile", controller = name, key = ?key, trace = Empty, since_change_ms = Empty);
             let (queue, metrics, work) = (self.clone(), metrics.clone(), reconcile(key.clone()));
             let run = async move {
                 let started = Instant::now();
                 let result = AssertUnwindSafe(work).catch_unwind().await;
                 let result = result.map_or_else(|_| Err("it panicked".to_owned()), |result| result.map_err(|error| error.to_string()));
-                metrics.reconciled(name, result.is_ok(), started.elapsed());
-                queue.finish(key, result);
+                let took = started.elapsed();
+                metrics.reconciled(name, result.is_ok(), took);
+                tracing::debug!(is_ok = result.is_ok(), took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "reconciled");
+                queue.finish(key.clone(), result);
+                queue.shared.finished.get().into_iter().for_each(|listener| listener(&key));
                 drop(permit);
             };
             workers.spawn(run.instrument(span));
@@ -420,6 +444,23 @@ mod tests {
         for expected in ["broken", "web", "broken"] {
             assert_eq!(runs.recv().await, Some(expected));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_imminent_until_it_has_been_at_work() {
+        let queue = WorkQueue::new();
+        queue.add("web");
+        queue.add_after("later", Duration::from_secs(1));
+        assert_eq!(["web", "later", "other"].map(|key| queue.is_imminent(&key)), [true, false, false]);
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let (handle, finished) = (queue.clone(), sender.clone());
+        queue.when_finished(move |key| finished.send(handle.is_imminent(key)).expect("the test listens"));
+        let handle = queue.clone();
+        tokio::spawn(queue.clone().run("test", 1, Metrics::default(), move |key: &'static str| {
+            sender.send(handle.is_imminent(&key)).expect("the test listens");
+            async move { Err::<Next, _>("no such thing") }
+        }));
+        assert_eq!((seen.recv().await, seen.recv().await), (Some(true), Some(false)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@
 
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::health::Watch;
+use crate::lasting;
 use crate::live_object::LiveObject;
 use crate::pulse::Pulse;
 use crate::task::Task;
@@ -12,6 +13,7 @@ use flotilla_api::object::Object;
 use futures::{Stream, StreamExt};
 use kube::runtime::watcher::{self, Event};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -21,12 +23,14 @@ use tokio::sync::watch;
 
 /// The store has not seen all objects yet, so it cannot say that one is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the cache of {resource} in {cluster} is not filled yet")]
+#[error("the cache of {resource} in {cluster} is not filled yet{}", why.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
 pub struct NotSynced {
     /// Plural of the resource.
     pub resource: String,
     /// Name of the cluster, or `the control plane`.
     pub cluster: String,
+    /// What the API server said when it was asked for a list; `None` while it has not refused.
+    pub why: Option<String>,
 }
 
 /// One object in a store.
@@ -45,15 +49,12 @@ pub struct Cached {
 
 impl Cached {
     fn new(object: &Object) -> Self {
-        let mut slim = object.clone();
-        let metadata = slim.get_mut("metadata").and_then(Value::as_object_mut);
-        metadata.map(|metadata| metadata.remove("managedFields"));
         Self {
-            text: serde_json::to_string(&slim).expect("JSON values always print").into(),
+            text: serde_json::to_string(object).expect("JSON values always print").into(),
             resource_version: object.resource_version().into(),
             uid: object.uid().into(),
             is_deleting: object.is_deleting(),
-            desired_hash: desired_hash(&mut slim),
+            desired_hash: desired_hash(object),
         }
     }
 
@@ -68,14 +69,22 @@ impl Cached {
     }
 }
 
-fn desired_hash(slim: &mut Object) -> u64 {
-    if let Some(map) = slim.as_object_mut() {
-        map.remove("status");
-        map.get_mut("metadata").and_then(Value::as_object_mut).map(|metadata| metadata.remove("resourceVersion"));
-    }
+fn desired_hash(object: &Object) -> u64 {
     let mut hasher = DefaultHasher::new();
-    serde_json::to_string(slim).expect("JSON values always print").hash(&mut hasher);
+    hash_without(object, &[&["status"], &["metadata", "resourceVersion"], &["metadata", "managedFields"]], &mut hasher);
     hasher.finish()
+}
+
+/// Hashes a value but for the fields at these paths.
+fn hash_without(value: &Value, paths: &[&[&str]], hasher: &mut DefaultHasher) {
+    let Some(map) = value.as_object().filter(|_| !paths.is_empty()) else { return value.hash(hasher) };
+    for (name, value) in map {
+        let below: Vec<&[&str]> = paths.iter().filter(|path| path[0] == name).map(|path| &path[1..]).collect();
+        if !below.iter().any(|path| path.is_empty()) {
+            name.hash(hasher);
+            hash_without(value, &below, hasher);
+        }
+    }
 }
 
 /// One change in a store.
@@ -92,11 +101,11 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// The object as it is now, or as it last was.
-    pub fn object(&self) -> Object {
+    pub fn object(&self) -> Cow<'_, Object> {
         match (self.new, self.old) {
-            (Some((_, object)), _) => object.clone(),
-            (None, Some(old)) => old.parse(),
-            (None, None) => Object::default(),
+            (Some((_, object)), _) => Cow::Borrowed(object),
+            (None, Some(old)) => Cow::Owned(old.parse()),
+            (None, None) => Cow::Owned(Object::default()),
         }
     }
 
@@ -122,6 +131,8 @@ pub struct Store {
     synced: watch::Sender<bool>,
     watch: Mutex<Option<Task>>,
     heard: Pulse,
+    /// What the API server said when it last refused a list.
+    refused: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -153,6 +164,7 @@ impl Store {
             synced: watch::Sender::new(false),
             watch: Mutex::default(),
             heard: Pulse::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -233,7 +245,8 @@ impl Store {
         // The task must not keep the store: it ends with it.
         let (role, metrics) = (api.role(), api.metrics().clone());
         let failed = move |resource: &Resource| metrics.watch_failed(role, resource);
-        let watch = Task::spawn(run(Arc::downgrade(self), watcher::watcher(kube_api, config), failed));
+        let events = lasting::events(api, &self.resource, &self.heard, kube_api, config);
+        let watch = Task::spawn(run(Arc::downgrade(self), events, failed));
         self.heard.beat();
         *self.watch() = Some(watch);
     }
@@ -246,7 +259,7 @@ impl Store {
     /// Its watch, for [`crate::health`].
     pub fn observe_watch(&self, is_required: bool) -> Watch {
         Watch {
-            resource: self.resource.plural.clone(),
+            resource: self.resource.label(false),
             is_followed: self.watch().as_ref().is_some_and(|task| !task.is_finished()),
             is_synced: self.is_synced(),
             is_required,
@@ -264,12 +277,13 @@ impl Store {
                 self.write().is_listing = true;
                 *listed = Some(HashSet::new());
             }
-            Event::InitApply(mut live) => {
-                self.name_kind(&mut live.object);
+            Event::InitApply(live) => {
+                let mut object = live.object;
+                self.name_kind(&mut object);
                 if let Some(listed) = listed {
-                    listed.insert(ObjectKey::of(&live.object));
+                    listed.insert(ObjectKey::of(&object));
                 }
-                self.deliver(&live.object);
+                self.deliver(&object);
             }
             Event::InitDone => {
                 let listed = listed.take().unwrap_or_default();
@@ -376,7 +390,8 @@ impl Store {
         if self.is_synced() {
             return Ok(());
         }
-        Err(NotSynced { resource: self.resource.plural.clone(), cluster: self.cluster.clone() })
+        let why = self.refused.lock().expect("no code panics while it holds the refusal").clone();
+        Err(NotSynced { resource: self.resource.plural.clone(), cluster: self.cluster.clone(), why })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Contents> {
@@ -403,6 +418,9 @@ async fn run(store: Weak<Store>, events: impl Stream<Item = watcher::Result<Even
             Err(error) => {
                 failures += 1;
                 failed(&store.resource);
+                if let watcher::Error::InitialListFailed(kube::Error::Api(status)) = &error {
+                    *store.refused.lock().expect("no code panics while it holds the refusal") = Some(status.message.clone());
+                }
                 if failures.is_power_of_two() {
                     tracing::warn!(cluster = store.cluster, resource = store.resource.plural, failures, %error, "watch failed");
                 }

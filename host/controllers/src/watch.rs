@@ -184,7 +184,7 @@ impl ControlPlane {
     /// What the control plane serves; an error until discovery has answered once.
     pub fn served(&self) -> Result<Arc<Served>, NotSynced> {
         let served = self.served.get();
-        served.ok_or_else(|| NotSynced { resource: "discovery".into(), cluster: CONTROL_PLANE.into() })
+        served.ok_or_else(|| NotSynced { resource: "discovery".into(), cluster: CONTROL_PLANE.into(), why: None })
     }
 
     /// Replaces what it serves; says whether anything changed.

@@ -5,6 +5,7 @@
 use crate::cluster_api::ObjectKey;
 use crate::context::{Context, Error, now, typed, writing};
 use crate::execution::Executed;
+use crate::patience::Patience;
 use crate::queue::Next;
 use crate::watch::Own;
 use flotilla_api::names;
@@ -22,6 +23,7 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     let Some(executed) = context.executed.get(&key) else { return Ok(Next::Wait) };
     let object = cached.parse();
     let work: Work = typed(&object)?;
+    context.traces.follow_manifest(work.spec.manifests().first());
     if work.metadata.deletion_timestamp.is_some() {
         return Ok(Next::Wait);
     }
@@ -42,11 +44,11 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
     let status = collect::work_status(work.status.as_ref(), &report, &Time(now()));
     // 3. Write the difference; what is not well yet may be in a moment.
     if status.is_some() && report.is_unhealthy() {
-        let since = context.unwritten.get(&key).unwrap_or_else(Instant::now);
-        context.unwritten.set(key.clone(), since);
-        let patience = context.queues.work_statuses.under_load(context.queues.windows.on_the_way);
-        let rest = patience.saturating_sub(since.elapsed());
-        if !rest.is_zero() {
+        let now = Instant::now();
+        let wait = context.queues.work_statuses.under_load(context.queues.windows.on_the_way);
+        let patience = context.unwritten.get(&key).unwrap_or_else(|| Patience::begin(now)).at_least(wait);
+        context.unwritten.set(key.clone(), patience);
+        if let Some(rest) = patience.rest(now) {
             return Ok(Next::After(rest));
         }
     }

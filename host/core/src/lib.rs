@@ -12,6 +12,7 @@ pub mod binding;
 pub mod collect; // member objects, Works, bindings × answers → statuses
 pub mod conditions;
 pub mod explain; // decisions → text
+pub mod join; // a cluster → what it takes to let the control plane into it
 pub mod matching; // template × policies → policy
 pub mod namespace;
 pub mod overrides; // object × override policies × cluster → object

@@ -65,7 +65,9 @@ impl Probes for Process {
     fn metrics(&self) -> String {
         let is_leader = self.control.gate().role() == Role::Leader;
         let running = self.running();
-        self.control.metrics().text(is_leader, running.as_ref().map(Running::queues), self.plugins.get().cloned())
+        let activity = running.as_ref().map(Running::activity);
+        let running = running.as_ref().map(Running::queues).zip(activity.as_ref());
+        self.control.metrics().text(is_leader, running, self.plugins.get().cloned())
     }
 }
 

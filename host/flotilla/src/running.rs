@@ -57,6 +57,7 @@ pub struct Running {
     fleet: Fleet,
     plugins: Plugins,
     folder: Option<Task>,
+    certificate: Option<Task>,
 }
 
 impl Running {
@@ -81,7 +82,12 @@ impl Running {
         });
         plugins.follow(changed.clone());
         let folder = folder.map(|folder| Task::spawn(watch_folder(store, folder, metrics, changed)));
-        Ok(Self { fleet, plugins, folder })
+        Ok(Self { fleet, plugins, folder, certificate: None })
+    }
+
+    /// Also keeps the webhook's certificate valid.
+    pub fn with_certificate(self, certificate: Option<Task>) -> Self {
+        Self { certificate, ..self }
     }
 
     /// What everything that runs is doing.
@@ -89,6 +95,7 @@ impl Running {
         let (mut activity, plugins) = (self.fleet.activity(), self.plugins.activity());
         activity.tasks.extend(plugins.tasks);
         activity.tasks.extend(self.folder.iter().map(|folder| ("plugin-folder", !folder.is_finished())));
+        activity.tasks.extend(self.certificate.iter().map(|certificate| ("certificate", !certificate.is_finished())));
         activity.watches.extend(plugins.watches);
         activity
     }

@@ -8,6 +8,7 @@ use flotilla_api::object::Object;
 use flotilla_controllers::cluster_api::{ClusterApi, ObjectKey, Resource};
 use flotilla_controllers::lease::leases;
 use flotilla_controllers::watch::Own;
+use flotilla_sandbox::kubeconfig::{self, Context};
 use flotilla_sandbox::sandbox::{Sandbox, SandboxOptions};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -222,6 +223,39 @@ async fn a_control_plane_that_does_not_fit_is_refused_with_the_cure() {
     plane.controllers(&NO_PROBES).refuses(1, older, "flotilla init --crds-only");
 }
 
+/// An API server whose certificate ended long ago; returns its address and its authority in PEM.
+fn ended_server() -> (SocketAddr, String) {
+    let mut params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(2000, 1, 1);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).expect("they fit");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut tls = rustls::ServerConnection::new(Arc::new(config.clone())).expect("a configuration");
+            // Whoever looks at the certificate hangs up.
+            let _ = tls.complete_io(&mut client);
+        }
+    });
+    (address, certificate.pem())
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_told_with_the_cure() {
+    let (address, authority) = ended_server();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kubeconfig");
+    let access = Context { name: "control".to_owned(), url: format!("https://{address}"), authority, token: "any".to_owned() };
+    kubeconfig::write(&path, &[access]).expect("written");
+    let expired = "the certificate of the control plane has expired";
+    Controllers::start(path.to_str().expect("UTF-8"), &NO_PROBES).refuses(4, expired, "renew the API server's certificate");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_and_a_standby_tell_who_they_are() {
     let plane = Plane::start().await;
@@ -338,28 +372,85 @@ async fn a_failure_is_logged_with_the_object_that_it_is_about() {
     assert_eq!(plane.holder().await, "", "there is no election");
 }
 
+impl Plane {
+    /// With our kinds, and `member1` in the fleet; returns the member's token, too.
+    async fn with_member() -> (Self, String) {
+        let plane = Self::of(vec!["member1".into()]).await.with_our_kinds().await;
+        let access = plane.sandbox.members()[0].access.clone().expect("it listens");
+        let text = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).expect("bytes print");
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "member1", "namespace": "default"},
+            "data": {"token": text(&access.token), "caBundle": text(&access.authority)},
+        });
+        plane.api().create(&resource("", "Secret", "secrets", true), &Object(secret)).await.expect("it is right");
+        let cluster = json!({
+            "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster", "metadata": {"name": "member1"},
+            "spec": {"syncMode": "Push", "apiEndpoint": access.url, "secretRef": {"namespace": "default", "name": "member1"}},
+        });
+        plane.api().create(&Own::Cluster.resource(), &Object(cluster)).await.expect("it is right");
+        (plane, access.token)
+    }
+
+    /// Everything of a kind goes to all members.
+    async fn propagate(&self, api_version: &str, kind: &str) {
+        let policy = json!({
+            "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "all", "namespace": "default"},
+            "spec": {"resourceSelectors": [{"apiVersion": api_version, "kind": kind}], "placement": {}},
+        });
+        self.api().create(&Own::PropagationPolicy.resource(), &Object(policy)).await.expect("it is right");
+    }
+}
+
+/// One edit: each stage that writes because of it says so, in its order, and when.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_change_of_a_template_is_one_chain_in_the_log() {
+    const STAGES: [(&str, &str); 5] = [
+        ("templates", "resourcebindings.work.karmada.io"),
+        ("bindings", "works.work.karmada.io"),
+        ("execution", "deployments.apps"),
+        ("work_statuses", "works.work.karmada.io/status"),
+        ("binding_statuses", "deployments.apps/status"),
+    ];
+    let (plane, _) = Plane::with_member().await;
+    let controllers = plane.controllers(&["--health-address", "0", "--log", "flotilla_controllers=debug"]);
+    plane.propagate("apps/v1", "Deployment").await;
+    let web = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": {
+            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": "nginx:1"}]}}},
+    });
+    let deployments = resource("apps", "Deployment", "deployments", true);
+    plane.api().create(&deployments, &Object(web)).await.expect("it is right");
+    let chain = |trace: &str| {
+        let lines: Vec<Value> = controllers.log().iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let wrote = move |controller: &str, resource: &str| {
+            let is_it =
+                |line: &&Value| line["message"] == "write" && line["span"]["controller"] == controller && line["resource"] == resource;
+            let mut lines = lines.iter().filter(|line| line["span"]["trace"] == trace && line["code"] == "ok");
+            lines.find(is_it)?["span"]["since_change_ms"].as_u64()
+        };
+        STAGES.iter().map(|(controller, resource)| wrote(controller, resource)).collect::<Option<Vec<u64>>>()
+    };
+    let key = ObjectKey::new(Some("default"), "web");
+    until("it is ready", || controllers.log().iter().any(|line| line.contains("deployments.apps/status")).then_some(()));
+    for replicas in [2, 3] {
+        let scale = json!({"spec": {"replicas": replicas}});
+        let written = plane.api().patch(&deployments, &key, &scale).await.expect("it is right");
+        let trace = format!("{}/{}", written.uid(), written.generation());
+        let times = until(&format!("the chain {trace}: {:#?}", controllers.log()), || chain(&trace));
+        assert!(times.is_sorted(), "{times:?}");
+        let reconciled =
+            |line: &Value| line["message"] == "reconciled" && line["span"]["trace"] == trace.as_str() && line["took_us"].is_u64();
+        assert!(controllers.log().iter().filter_map(|line| serde_json::from_str(line).ok()).any(|line| reconciled(&line)), "{trace}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_can_be_followed_through_the_log_and_no_secret_is_in_it() {
-    let plane = Plane::of(vec!["member1".into()]).await.with_our_kinds().await;
-    let access = plane.sandbox.members()[0].access.clone().expect("it listens");
-    let text = |text: &str| serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec())).expect("bytes print");
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "member1", "namespace": "default"},
-        "data": {"token": text(&access.token), "caBundle": text(&access.authority)},
-    });
-    plane.api().create(&resource("", "Secret", "secrets", true), &Object(secret)).await.expect("it is right");
-    let cluster = json!({
-        "apiVersion": "cluster.karmada.io/v1alpha1", "kind": "Cluster", "metadata": {"name": "member1"},
-        "spec": {"syncMode": "Push", "apiEndpoint": access.url, "secretRef": {"namespace": "default", "name": "member1"}},
-    });
-    plane.api().create(&Own::Cluster.resource(), &Object(cluster)).await.expect("it is right");
+    let (plane, token) = Plane::with_member().await;
     let controllers = plane.controllers(&["--health-address", "0", "--log", "trace"]);
     controllers.says("the controllers run");
-    let policy = json!({
-        "apiVersion": "policy.karmada.io/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "all", "namespace": "default"},
-        "spec": {"resourceSelectors": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "settings"}], "placement": {}},
-    });
-    plane.api().create(&Own::PropagationPolicy.resource(), &Object(policy)).await.expect("it is right");
+    plane.propagate("v1", "ConfigMap").await;
     let map =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"}, "data": {"a": "b"}});
     plane.api().create(&resource("", "ConfigMap", "configmaps", true), &Object(map)).await.expect("it is right");
@@ -377,6 +468,6 @@ async fn an_object_can_be_followed_through_the_log_and_no_secret_is_in_it() {
     assert_eq!(wrote(&work, "create", "configmaps"), "default/settings");
     let log = controllers.log().join("\n");
     let control = plane.sandbox.control().access.clone().expect("it listens").token;
-    assert!(!log.contains(&access.token) && !log.contains(&control), "a token is in the log");
+    assert!(!log.contains(&token) && !log.contains(&control), "a token is in the log");
     assert!(!format!("{:?}", plane.sandbox).contains(&control));
 }

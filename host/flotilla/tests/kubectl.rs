@@ -180,6 +180,19 @@ spec:
 }
 
 #[test]
+fn a_cluster_is_completed_and_checked_as_it_comes_in() {
+    let sandbox = sandbox();
+    let cluster = |spec: &str| {
+        format!("apiVersion: cluster.karmada.io/v1alpha1\nkind: Cluster\nmetadata: {{name: far}}\nspec: {{syncMode: Pull, {spec}}}\n")
+    };
+    sandbox.kubectl_on(CONTROL, "create", &cluster("apiEndpoint: '10.0.0.1'")).fails(
+        "The Cluster \"far\" is invalid: spec.apiEndpoint: Invalid value: \"10.0.0.1\": must be a URL with a host, without user, query and fragment",
+    );
+    sandbox.kubectl_on(CONTROL, "create", &cluster("zone: a")).done();
+    sandbox.prints(CONTROL, "get cluster far -o jsonpath={.spec.zones},{.spec.resourceModels[8].grade}", r#"["a"],8"#);
+}
+
+#[test]
 fn karmadas_sample_runs_unchanged() {
     let Some(folder) = samples("karmada-samples/nginx") else { return };
     let sandbox = sandbox();

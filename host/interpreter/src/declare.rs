@@ -40,6 +40,7 @@ impl Plugin {
             priority: self.priority,
             scope: self.scope.clone(),
             counters: Counters::default(),
+            compiled_in: self.compiled_in,
         })
     }
 }

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Instant;
 use wasmparser::{Parser, Payload};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
@@ -131,9 +132,11 @@ impl Package {
     /// Compiles the component, asks its hooks what they read and write, and ties all to the manifest.
     pub fn load(&self, runtime: &Runtime, layer: Layer, manifest: &Manifest) -> Result<Plugin, LoadError> {
         let who = who(self.identity()?, manifest)?;
+        let started = Instant::now();
         let component = runtime
             .compile(&self.wasm, &self.digest)
             .map_err(|why| LoadError::new(LoadReason::CompileFailed, format!("the component cannot be compiled: {why:#}; rebuild it")))?;
+        let compiled_in = started.elapsed();
         let functions = hooks(runtime, &component, manifest)?;
         let instance = link(runtime, &component, manifest)?;
         let origin = Origin { layer, plugin: who.name, version: who.version, digest: self.digest.clone() };
@@ -149,6 +152,7 @@ impl Package {
             scope: manifest.scope.clone(),
             seed: declare::seed(&self.digest, &settings),
             counters: Counters::default(),
+            compiled_in,
         })
     }
 }

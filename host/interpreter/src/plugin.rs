@@ -15,7 +15,7 @@ use flotilla_api::interpretation::{ErrorClass, HookError, Operation, Origin};
 use flotilla_api::object::{GroupVersionKind, Object};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a hook said at load that it reads and writes, as JSON pointers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +48,7 @@ pub struct Plugin {
     /// Digest of component and settings: the part of a memo key that is the same for all questions.
     pub(crate) seed: Key,
     pub(crate) counters: Counters,
+    pub(crate) compiled_in: Duration,
 }
 
 /// What a hook is given beside the first object.
@@ -135,6 +136,11 @@ impl Plugin {
     /// What was counted since it was loaded.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// How long it took to compile, or to get the compiled form from the cache.
+    pub fn compiled_in(&self) -> Duration {
+        self.compiled_in
     }
 
     /// Asks a hook that the plugin has.

@@ -102,6 +102,12 @@ impl ResourceType {
         qualified(&self.plural, &self.group)
     }
 
+    /// What everybody who asks for it is told.
+    pub fn deprecation(&self) -> Option<String> {
+        let of_kind = || self.behaviour.and_then(|behaviour| behaviour.deprecation()).map(str::to_owned);
+        self.custom.as_ref().map_or_else(of_kind, |custom| custom.deprecation.clone())
+    }
+
     /// The type that is stored: this one, or the one that this is a view of.
     pub fn kept(self: &Arc<Self>) -> &Arc<Self> {
         self.view.as_ref().map_or(self, |view| &view.kept)

@@ -108,6 +108,18 @@ fn partial(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 
+/// The server's own form of a DaemonSet, of which rows are made, has the annotation as a field of its spec.
+fn without_generation(mut object: Value) -> Value {
+    let metadata = &mut object["metadata"];
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+        && annotations.remove("deprecated.daemonset.template.generation").is_some()
+        && annotations.is_empty()
+    {
+        metadata.as_object_mut().expect("it has annotations").remove("annotations");
+    }
+    object
+}
+
 /// A `meta.k8s.io/v1 Table` of objects in their served version.
 fn table_of(of: &ResourceType, objects: &[&Value], include: Include, metadata: Value, now: i64) -> Value {
     let table = match &of.custom {
@@ -121,7 +133,7 @@ fn table_of(of: &ResourceType, objects: &[&Value], include: Include, metadata: V
             let mut row = Map::from_iter([("cells".to_owned(), Value::Array(cells))]);
             match include {
                 Include::None => {}
-                Include::Metadata => drop(row.insert("object".into(), partial(object))),
+                Include::Metadata => drop(row.insert("object".into(), without_generation(partial(object)))),
                 Include::Object => drop(row.insert("object".into(), (*object).clone())),
             }
             Value::Object(row)

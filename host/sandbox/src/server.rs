@@ -2,13 +2,13 @@
 
 use crate::admission::Admission;
 use crate::counts::{WriteCounts, WriteKey};
-use crate::definitions;
+use crate::definitions::{self, status::Taken};
 use crate::discovery;
 use crate::faults::{FaultState, Faults};
 use crate::handlers::{self, body, reviews};
 use crate::negotiation;
 use crate::openapi;
-use crate::registry::Registry;
+use crate::registry::{Registry, ResourceType};
 use crate::request::{Call, Params, Target, User, Verb, agent};
 use crate::response;
 use crate::status::ApiError;
@@ -20,6 +20,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::{Method, header};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use time::format_description::well_known::Rfc3339;
@@ -165,13 +166,15 @@ impl ApiServer {
         let (entry, mut definition) = loop {
             let Some(entry) = stored() else { return self.registry().set_custom(name, Vec::new()) };
             let definition = entry.value();
-            self.registry().set_custom(name, definitions::served_types(&definition));
+            let status = self.status_of(of, &definition);
+            let is_served = definitions::status::is_established(&status);
+            self.registry().set_custom(name, if is_served { definitions::served_types(&definition) } else { Vec::new() });
             // Whoever wrote it in between may have said first what is served.
             if stored().is_some_and(|now| now.revision == entry.revision) {
                 break (entry, definition);
             }
         };
-        let status = definitions::accepted_status(&definition, &self.now());
+        let status = self.status_of(of, &definition);
         if definition["status"] == status {
             return;
         }
@@ -181,6 +184,11 @@ impl ApiServer {
         if let Err(error) = writes::update(self, &write, &entry, definition, &mut Vec::new()) {
             tracing::warn!(definition = name, error = error.message, "status of a definition not written");
         }
+    }
+
+    fn status_of(&self, of: &ResourceType, definition: &Value) -> Value {
+        let all: Vec<Value> = self.store().list(&of.stored_as, None).entries.iter().map(|entry| entry.value()).collect();
+        definitions::status::looked_at(definition, &Taken::by_others(definition, all.iter()), &self.now())
     }
 
     async fn answer(&self, request: Request) -> Result<Response, ApiError> {
@@ -241,10 +249,15 @@ impl ApiServer {
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
             return if types.is_built_in(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };
         };
+        let is_of_namespace = target.namespace.is_some();
         let call = Call::new(&parts.method, &parts.uri, &parts.headers, body, target, of.clone());
         let mut call = call.ok_or_else(ApiError::no_method)?;
         if watches {
             call.verb = Verb::Watch;
+        }
+        let across = matches!(call.verb, Verb::List | Verb::Watch);
+        if call.of.custom.is_some() && (is_of_namespace != call.of.namespaced) && (is_of_namespace || !across) {
+            return Ok(not_found_page());
         }
         if self.faults().read_only && !call.verb.is_read() {
             return Err(ApiError::unavailable("the server is read-only"));
@@ -254,6 +267,8 @@ impl ApiServer {
             self.count(&call);
         }
         let mut response = answer.unwrap_or_else(|error| response::refusal(&error));
+        let deprecation: Vec<String> = call.of.deprecation().into_iter().collect();
+        response::warn(&mut response, &deprecation);
         response::warn(&mut response, &call.warnings);
         Ok(response)
     }

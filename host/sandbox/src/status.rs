@@ -151,6 +151,16 @@ impl ApiError {
         Self::plain(500, "InternalError", format!("Internal error occurred: {}", message.into()))
     }
 
+    /// 429 for an eviction that a budget does not allow now.
+    pub fn disruption(why: &str, retry: Option<u64>) -> Self {
+        let mut details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});
+        if let Some(seconds) = retry {
+            details["retryAfterSeconds"] = seconds.into();
+        }
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.".to_owned();
+        Self { code: 429, reason: "TooManyRequests", message, details: Some(details) }
+    }
+
     /// 503: the server does not answer now.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::plain(503, "ServiceUnavailable", message)

@@ -38,6 +38,8 @@ pub enum Ownership {
 pub struct Write<'a> {
     /// The type, as it is kept.
     pub of: &'a ResourceType,
+    /// The type as the client sees it, where it is a view of the kept one.
+    pub served: Option<&'a ResourceType>,
     /// Namespace, `None` for cluster scope.
     pub namespace: Option<&'a str>,
     /// `status`, `scale`, or empty.
@@ -67,7 +69,7 @@ impl<'a> Write<'a> {
     /// A write of the server itself.
     pub fn internal(of: &'a ResourceType, namespace: Option<&'a str>, user: &'a User) -> Self {
         let manager = "kube-apiserver";
-        Self { of, namespace, subresource: "", manager, dry_run: false, user, ownership: Ownership::Track }
+        Self { of, served: None, namespace, subresource: "", manager, dry_run: false, user, ownership: Ownership::Track }
     }
 
     fn key(&self, name: &str) -> Key {
@@ -75,10 +77,17 @@ impl<'a> Write<'a> {
     }
 
     fn track(&self, old: Option<&Value>, new: &mut Value, now: &str) {
-        let Some(schema) = &self.of.schema else { return };
         if self.ownership == Ownership::Decided {
             return;
         }
+        if let Some((served, view)) = self.served.and_then(|served| Some((served, served.view.as_ref()?))) {
+            // Who wrote which fields is said in the version that was written.
+            let old = old.map(|old| (view.from_kept)(old.clone()));
+            let mut seen = (view.from_kept)(new.clone());
+            Self { of: served, served: None, ..self.clone() }.track(old.as_ref(), &mut seen, now);
+            return set_or_remove(&mut new["metadata"], "managedFields", seen["metadata"].get("managedFields").cloned());
+        }
+        let Some(schema) = &self.of.schema else { return };
         let api_version = self.of.api_version();
         let has_status = self.of.has_status;
         let writer = Writer { manager: self.manager, subresource: self.subresource, api_version: &api_version, now, has_status };
@@ -148,26 +157,28 @@ impl<'a> Write<'a> {
         if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&self.of.group, &self.of.kind, name, &errors)) }
     }
 
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
+    fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let names = self.of.behaviour.map(|behaviour| behaviour.name_rule()).unwrap_or_default();
         let mut errors = kinds::metadata::validate(object, names);
         match (self.of.behaviour, &self.of.schema) {
             (Some(behaviour), _) => errors.extend(behaviour.validate(object)),
             (None, Some(schema)) => {
-                errors.extend(schema.validate(object));
+                errors.extend(schema.validate(object, old));
                 errors.extend(self.of.scale.iter().flat_map(|paths| scale_errors(paths, object, self.subresource == "status")));
             }
             (None, None) => {}
         }
         if is_definition(self.of) {
-            errors.extend(definitions::validate(object));
+            errors.extend(match old {
+                Some(old) => definitions::validation::of_change(object, old),
+                None => definitions::validation::of_new(object),
+            });
         }
         errors
     }
 
     fn warn(&self, object: &Value, warnings: &mut Vec<String>) {
         warnings.extend(self.of.behaviour.map(|behaviour| behaviour.warnings(object)).unwrap_or_default());
-        warnings.extend(self.of.custom.as_ref().and_then(|custom| custom.deprecation.clone()));
     }
 }
 
@@ -233,16 +244,17 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
     }
     accepts_content(server, write, &object)?;
     has_account(server, write, &object)?;
+    set_priority(server, write, &mut object)?;
     write.admit(server, Verb::Create, &mut object, None, warnings)?;
     if let Some(behaviour) = of.behaviour {
         behaviour.prepare_create(&mut object);
     }
     if is_definition(of) {
-        object["status"] = definitions::initial_status(&object);
+        object["status"] = definitions::status::initial(&object);
     }
     let name = object["metadata"]["name"].as_str().unwrap_or("").to_owned();
+    write.refuse(&name, write.validate(&object, None))?;
     write.warn(&object, warnings);
-    write.refuse(&name, write.validate(&object))?;
     let key = write.key(&name);
     let object = represent::stored(of, object);
     let exists = || {
@@ -274,6 +286,43 @@ fn has_account(server: &ApiServer, write: &Write<'_>, pod: &Value) -> Result<(),
     }
     let why = format!("error looking up service account {namespace}/{account}: serviceaccount {account:?} not found");
     Err(ApiError::forbidden("", "pods", pod["metadata"]["name"].as_str().unwrap_or(""), &why))
+}
+
+/// A pod has the priority of its class, or of the class for all.
+fn set_priority(server: &ApiServer, write: &Write<'_>, pod: &mut Value) -> Result<(), ApiError> {
+    if &*write.of.stored_as != "pods" {
+        return Ok(());
+    }
+    let classes = || server.store().list(&"priorityclasses.scheduling.k8s.io".into(), None).entries.into_iter().map(|entry| entry.value());
+    let name = pod["spec"]["priorityClassName"].as_str().unwrap_or("").to_owned();
+    let class = match name.as_str() {
+        "" => classes().find(|class| class["globalDefault"] == true),
+        "system-node-critical" => Some(serde_json::json!({"value": 2_000_001_000})),
+        "system-cluster-critical" => Some(serde_json::json!({"value": 2_000_000_000})),
+        name => {
+            let class = classes().find(|class| class["metadata"]["name"] == name);
+            let refused = || {
+                let why = format!("no PriorityClass with name {name} was found");
+                ApiError::forbidden("", "pods", pod["metadata"]["name"].as_str().unwrap_or(""), &why)
+            };
+            Some(class.ok_or_else(refused)?)
+        }
+    };
+    let computed = class.as_ref().map_or(0, |class| class["value"].as_i64().unwrap_or(0));
+    if let Some(given) = pod["spec"]["priority"].as_i64().filter(|given| *given != computed) {
+        let why = format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {computed} \
+             from the given PriorityClass name"
+        );
+        return Err(ApiError::forbidden("", "pods", pod["metadata"]["name"].as_str().unwrap_or(""), &why));
+    }
+    let Some(class) = class else { return Ok(()) };
+    if name.is_empty() {
+        pod["spec"]["priorityClassName"] = class["metadata"]["name"].clone();
+    }
+    pod["spec"]["priority"] = class["value"].clone();
+    pod["spec"]["preemptionPolicy"] = class.get("preemptionPolicy").cloned().unwrap_or_else(|| "PreemptLowerPriority".into());
+    Ok(())
 }
 
 /// A namespaced object needs a namespace that is there to stay.
@@ -308,6 +357,9 @@ pub fn update(
     let before = represent::served(of, old);
     let mut new = merged_by_subresource(write, new, &before);
     metadata::keep(&mut new, &before);
+    if is_definition(of) {
+        new["status"]["storedVersions"] = definitions::status::stored_versions(&new).into();
+    }
     let now = server.now();
     write.track(Some(&before), &mut new, &now);
     write.admit(server, Verb::Update, &mut new, Some(&before), warnings)?;
@@ -319,8 +371,8 @@ pub fn update(
     if !["status", "binding"].contains(&write.subresource) {
         metadata::count_generation(&mut new, &before, of);
     }
-    write.warn(&new, warnings);
     write.refuse(&name, changed_errors(write, &new, &before))?;
+    write.warn(&new, warnings);
     if metadata::is_same(&new, &before) {
         return Ok(Updated::Written(old.clone()));
     }
@@ -406,13 +458,13 @@ fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
 
 fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = metadata::validate_update(new, old);
-    errors.extend(write.validate(new));
-    if !CHANGE_FIXED_FIELDS.contains(&write.subresource) {
-        errors.extend(write.of.behaviour.map(|behaviour| behaviour.validate_update(new, old)).unwrap_or_default());
-    }
-    if is_definition(write.of) {
-        errors.extend(definitions::validate_update(new, old));
-    }
+    let is_change_free = CHANGE_FIXED_FIELDS.contains(&write.subresource);
+    let behaviour = write.of.behaviour.filter(|_| !is_change_free);
+    let of_change = behaviour.map(|behaviour| behaviour.validate_update(new, old)).unwrap_or_default();
+    let of_object = write.validate(new, Some(old));
+    let is_change_first = behaviour.is_some_and(|behaviour| behaviour.looks_at_change_first());
+    let (first, second) = if is_change_first { (of_change, of_object) } else { (of_object, of_change) };
+    errors.extend(first.into_iter().chain(second));
     if write.of.custom.is_some() && write.subresource == "status" {
         // Status is looked at by itself.
         for error in &mut errors {

@@ -1,4 +1,4 @@
-//! What is admitted: policies as `core::admission` reviews them, and plugin ConfigMaps whose plugin loads.
+//! What is admitted: policies and Clusters as `core::admission` reviews them, and plugin ConfigMaps whose plugin loads.
 //!
 //! Loads a plugin to try it, in a store of its own: nothing that serves is touched.
 
@@ -7,12 +7,13 @@ use flotilla_api::labels;
 use flotilla_api::object::Object;
 use flotilla_core::admission::{self, Context, FieldError, PolicyKind, Problem};
 use flotilla_interpreter::{Chain, LoadOutcome, PluginStore};
+use k8s_openapi::jiff::Timestamp;
 use std::sync::Arc;
 
 /// The namespace that plugins are read from.
 pub const PLUGIN_NAMESPACE: &str = "flotilla-system";
 
-/// Reviews the four kinds of `policy.karmada.io` and plugin ConfigMaps; admits everything else as it is.
+/// Reviews the four kinds of `policy.karmada.io`, Clusters and plugin ConfigMaps; admits everything else as it is.
 pub struct PolicyAdmission {
     /// What a plugin is tried on.
     chain: Arc<Chain>,
@@ -54,6 +55,10 @@ impl Admission for PolicyAdmission {
                 let context = Context { namespace, new_id: &|| uuid::Uuid::new_v4().to_string() };
                 admission::review(kind, old, new, &context).map_err(|denied| denial(new, denied))?
             }
+            None if is_cluster(new) => {
+                let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                admission::review_cluster(old, new, &now).map_err(|denied| denial(new, denied))?
+            }
             None => {
                 self.try_plugin(old, new)?;
                 new.clone()
@@ -65,6 +70,7 @@ impl Admission for PolicyAdmission {
     fn check(&self, old: Option<&Object>, new: &Object) -> Result<(), Denied> {
         match policy_kind(new) {
             Some(kind) => admission::validate(kind, old, new).map_err(|denied| denial(new, denied)),
+            None if is_cluster(new) => admission::validate_cluster(new).map_err(|denied| denial(new, denied)),
             None => self.try_plugin(old, new),
         }
     }
@@ -78,6 +84,11 @@ impl Admission for PolicyAdmission {
 fn policy_kind(object: &Object) -> Option<PolicyKind> {
     let is_ours = object.gvk().group == "policy.karmada.io" && !object.is_deleting();
     PolicyKind::of(object.kind()).filter(|_| is_ours)
+}
+
+/// One that is being deleted only loses its finalizers, too.
+fn is_cluster(object: &Object) -> bool {
+    object.gvk().group == "cluster.karmada.io" && object.kind() == "Cluster" && !object.is_deleting()
 }
 
 fn denial(object: &Object, reasons: admission::Denied) -> Denied {

@@ -13,8 +13,9 @@ use flotilla_tests::backend::Clusters;
 use flotilla_tests::cluster::Cluster;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use seen::Seen;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -43,7 +44,6 @@ async fn run(count: usize) {
     let bench = Bench { clusters, count };
     println!("{count} Deployments with {REPLICAS} replicas on {MEMBERS} members");
     let floor = bench.floor().await;
-    println!("  floor, created in both members by a client, all ready: {:.1} s", floor.as_secs_f64());
     let folder = tempfile::tempdir().expect("a folder");
     let mut controllers = Program::start(&bench.clusters, folder.path()).await;
     bench.join(&controllers).await;
@@ -116,12 +116,17 @@ impl Bench {
             seen.until(|seen| seen.ready(REPLICAS) == self.count).await;
         }
         let took = started.elapsed();
+        println!("  floor, created in both members by a client, all ready: {:.1} s", took.as_secs_f64());
         for (member, seen) in members.iter().zip(&seen) {
             self.api(member, "floor")
                 .delete_collection(&DeleteParams::background(), &Default::default())
                 .await
                 .expect("the server answers");
             seen.until(|seen| seen.known() == 0).await;
+            let pods: Api<Pod> = Api::namespaced(member.client("bench"), "floor");
+            while !pods.list_metadata(&ListParams::default().limit(1)).await.expect("the server answers").items.is_empty() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
         }
         took
     }

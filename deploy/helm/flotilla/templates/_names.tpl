@@ -44,6 +44,12 @@ affinity: {{ toJson . }}
 {{- end }}
 {{- end }}
 
+{{/* Not empty where the controllers keep the webhook's certificate valid. */}}
+{{- define "flotilla.renewsCertificate" -}}
+{{- $certificate := .Values.webhook.certificate }}
+{{- if and .Values.webhook.enabled (or (eq $certificate.source "generated") (and $certificate.renew (eq $certificate.source "secret"))) }}yes{{ end }}
+{{- end }}
+
 {{- define "flotilla.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true

@@ -4,10 +4,9 @@ use crate::capacity::{Amounts, Capacity};
 use crate::served::Served;
 use flotilla_api::cluster::{ApiEnablement, ApiResource, COMPLETE_API_ENABLEMENTS, ClusterStatus, NodeSummary, READY, ResourceSummary};
 use flotilla_api::labels;
-use flotilla_api::quantity::Amount;
+use flotilla_api::quantity::{Amount, Format};
 use flotilla_core::conditions::{self, Finding};
 use k8s_openapi::api::core::v1::Taint;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
 
@@ -85,9 +84,9 @@ pub fn room(capacity: &Capacity) -> Option<(NodeSummary, ResourceSummary)> {
     let (nodes, pods) = (capacity.nodes.as_ref()?, capacity.pods.as_ref()?);
     let count = |count: usize| Some(i32::try_from(count).unwrap_or(i32::MAX));
     let summary = NodeSummary { total_num: count(nodes.len()), ready_num: count(nodes.values().filter(|node| node.is_ready).count()) };
-    let mut allocatable = Sums::default();
+    let mut allocatable = Amounts::default();
     nodes.values().for_each(|node| allocatable.add(&node.allocatable));
-    let (mut allocating, mut allocated) = (Sums::default(), Sums::default());
+    let (mut allocating, mut allocated) = (Amounts::default(), Amounts::default());
     for pod in pods.values() {
         let sums = match (pod.is_bound, pod.is_ended) {
             (false, _) => &mut allocating,
@@ -95,7 +94,7 @@ pub fn room(capacity: &Capacity) -> Option<(NodeSummary, ResourceSummary)> {
             (true, true) => continue,
         };
         sums.add(&pod.requests);
-        sums.add(&Amounts::from([("pods".to_owned(), "1".to_owned())]));
+        sums.add_one("pods", Amount::units(1, Format::DecimalSi));
     }
     let resources = ResourceSummary {
         allocatable: allocatable.print(),
@@ -104,26 +103,6 @@ pub fn room(capacity: &Capacity) -> Option<(NodeSummary, ResourceSummary)> {
         ..Default::default()
     };
     Some((summary, resources))
-}
-
-#[derive(Default)]
-struct Sums(BTreeMap<String, Amount>);
-
-impl Sums {
-    fn add(&mut self, amounts: &Amounts) {
-        for (name, text) in amounts {
-            let Ok(amount) = text.parse::<Amount>() else { continue };
-            match self.0.get_mut(name) {
-                Some(sum) => *sum += amount,
-                None => drop(self.0.insert(name.clone(), amount)),
-            }
-        }
-    }
-
-    fn print(self) -> Option<BTreeMap<String, Quantity>> {
-        let printed: BTreeMap<String, Quantity> = self.0.into_iter().map(|(name, amount)| (name, amount.into())).collect();
-        Some(printed).filter(|amounts| !amounts.is_empty())
-    }
 }
 
 fn note(status: &mut ClusterStatus, now: &Time, kind: &'static str, holds: bool, reason: &'static str, message: String) {

@@ -1,14 +1,16 @@
-//! What is written into policies as they come in, and which policies are turned away.
+//! What is written into policies and Clusters as they come in, and which of them are turned away.
 //!
 //! [`review`] does both, in the order of an API server; [`mutate`] and [`validate`] are its two halves, for webhooks. Says nothing about
 //! types and enums: the schemas of the definitions do. Source: controlplane.md §7.1 and §7.2.
 
+mod cluster;
 mod clusters;
 mod errors;
 mod mutate;
 mod overrides;
 mod propagation;
 
+pub use cluster::{review as review_cluster, validate as validate_cluster};
 pub use errors::{Denied, FieldError, Problem};
 pub use mutate::mutate;
 
@@ -111,9 +113,9 @@ pub fn check_deletion(object: &Object) -> Result<(), Denied> {
     errors.into_result()
 }
 
-/// The specification of a policy.
-fn read<T: Default + for<'de> Deserialize<'de>>(policy: &Object) -> Result<T, Denied> {
-    let spec = policy.get("spec").unwrap_or(&Value::Null);
+/// The specification of an object.
+fn read<T: Default + for<'de> Deserialize<'de>>(object: &Object) -> Result<T, Denied> {
+    let spec = object.get("spec").unwrap_or(&Value::Null);
     if spec.is_null() {
         return Ok(T::default());
     }

@@ -6,6 +6,7 @@ use crate::connect;
 use crate::exit::{Code, Failure, bad_input};
 use crate::process::{Process, answer_probes};
 use crate::running::{Running, block_on, plugin_store, until_told_to_end};
+use flotilla_controllers::certificate;
 use flotilla_controllers::cluster_api::ClusterApi;
 use flotilla_controllers::context::Options;
 use flotilla_controllers::gate::WriteGate;
@@ -31,6 +32,9 @@ pub struct Controllers {
     /// Where `/livez`, `/readyz` and `/metrics` are served over plain HTTP (default 127.0.0.1:8080), `0` for nowhere
     #[arg(long, value_name = "ADDRESS")]
     health_address: Option<String>,
+    /// Secret with the webhook's certificate, in the namespace of the Lease, which is renewed in time; without it none is
+    #[arg(long, value_name = "SECRET")]
+    webhook_certificate: Option<String>,
     #[command(flatten)]
     election: Election,
     #[command(flatten)]
@@ -120,7 +124,9 @@ impl Controllers {
         tracing::info!(version = version.git_version, "connected to the control plane");
         preflight::check(&control).await?;
         let lease_namespace = self.election.leader_elect.then_some(self.election.leader_election_namespace.as_str());
-        preflight::rights(&control, preflight::needed(lease_namespace)).await?;
+        let namespace = self.election.leader_election_namespace.as_str();
+        let certificate = self.webhook_certificate.as_deref().map(|secret| (namespace, secret));
+        preflight::rights(&control, preflight::needed(lease_namespace.map(|namespace| (namespace, LEASE)), certificate)).await?;
         let mut elector = lease_namespace.map(|namespace| Elector::new(&control, namespace, LEASE, identity(), timing));
         let result = self.lead(&control, &process, elector.as_mut()).await;
         // Answers to what was sent are waited for; then nothing runs any more that could send something; then the next may lead.
@@ -146,7 +152,10 @@ impl Controllers {
         }
         let run = async {
             let connect = Box::new(ConnectBySecret::new(control.clone()));
-            process.set_running(Some(Running::start(control.clone(), connect, store, self.settings.plugins.clone(), options).await?));
+            let namespace = &self.election.leader_election_namespace;
+            let certificate = self.webhook_certificate.as_deref().map(|secret| certificate::keep(control, namespace, secret));
+            let running = Running::start(control.clone(), connect, store, self.settings.plugins.clone(), options).await?;
+            process.set_running(Some(running.with_certificate(certificate)));
             tracing::info!("the controllers run");
             std::future::pending::<Result<Code, Failure>>().await
         };

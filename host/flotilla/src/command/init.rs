@@ -279,9 +279,9 @@ mod tests {
     #[test]
     fn a_webhook_that_runs_elsewhere_is_called_there() {
         let called = called(&init(&["--crds-only", "--webhook-url", "https://hooks.example.org:8443/"]));
-        assert_eq!(called.len(), 4);
-        assert_eq!(called[0], r#"{"url":"https://hooks.example.org:8443/mutate"}"#);
-        assert!(called[1..].iter().all(|client| client == r#"{"url":"https://hooks.example.org:8443/validate"}"#), "{called:?}");
+        assert_eq!(called.len(), 6);
+        assert!(called[..2].iter().all(|client| client == r#"{"url":"https://hooks.example.org:8443/mutate"}"#), "{called:?}");
+        assert!(called[2..].iter().all(|client| client == r#"{"url":"https://hooks.example.org:8443/validate"}"#), "{called:?}");
     }
 
     #[test]
@@ -299,6 +299,6 @@ mod tests {
         let secret = objects.iter().find(|object| object.kind() == "Secret").expect("a certificate");
         let authority = secret.0["data"]["ca.crt"].clone();
         let clients: Vec<Value> = objects.iter_mut().flat_map(webhooks).map(|webhook| webhook["clientConfig"]["caBundle"].take()).collect();
-        assert_eq!(clients, vec![authority; 4]);
+        assert_eq!(clients, vec![authority; 6]);
     }
 }

@@ -1,7 +1,5 @@
 //! `flotilla join`: makes a cluster a member: an account there, and a Cluster with its Secret in the control plane.
 
-pub mod objects;
-
 use crate::connect::Wanted;
 use crate::exit::{Code, Failure, bad_input};
 use crate::output::{Output, print_line, print_value};
@@ -13,7 +11,7 @@ use flotilla_api::cluster::READY;
 use flotilla_api::object::Object;
 use flotilla_controllers::cluster_api::ObjectKey;
 use flotilla_controllers::watch::Own;
-use objects::{Place, Way};
+use flotilla_core::join::{self, Place, Way};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,7 +45,7 @@ pub struct Between {
 impl Between {
     /// The control plane.
     pub async fn control(&self) -> Result<Reached, Failure> {
-        if let Some(why) = objects::bad_name(&self.name) {
+        if let Some(why) = join::bad_name(&self.name) {
             return Err(bad_input(why));
         }
         Reached::through("the control plane", self.kubeconfig.as_deref(), Wanted::Context(self.context.as_deref())).await
@@ -107,7 +105,7 @@ impl Join {
         let (control, member) = (self.between.control().await?, self.between.member().await?);
         let id = identity(&member).await?;
         let clusters = control.list(&Own::Cluster.resource(), None).await.map_err(hint_at_definitions)?;
-        if let Some(why) = objects::refusal(&self.between.name, &id, &identity(&control).await?, &clusters) {
+        if let Some(why) = join::refusal(&self.between.name, &id, &identity(&control).await?, &clusters) {
             return Err(Failure::new(Code::Negative, why).hint("`kubectl get clusters -o wide` lists the members"));
         }
         if self.dry_run {
@@ -136,18 +134,18 @@ impl Join {
     }
 
     fn cluster(&self, way: &Way, id: &str) -> Object {
-        objects::cluster(&self.between.name, &self.between.cluster_namespace, id, way, &self.place())
+        join::cluster(&self.between.name, &self.between.cluster_namespace, id, way, &self.place())
     }
 
     /// Everything that would be written, without what only the member knows: the token.
     fn print(&self, member: &Reached, id: &str) -> Result<Code, Failure> {
         let (name, namespace) = (&self.between.name, &self.between.cluster_namespace);
         let way = self.way(member);
-        let in_member = objects::in_member(name, namespace);
+        let in_member = join::in_member(name, namespace);
         let authority = way.authority.as_ref().map(|pem| STANDARD.encode(pem));
         let token = STANDARD.encode("(made by the cluster)");
         let in_control =
-            [objects::namespace(namespace), objects::secret(name, namespace, &token, authority.as_deref(), None), self.cluster(&way, id)];
+            [join::namespace(namespace), join::secret(name, namespace, &token, authority.as_deref(), None), self.cluster(&way, id)];
         for (place, objects) in [("the cluster", &in_member[..]), ("the control plane", &in_control[..])] {
             for object in objects {
                 print_line(format!("---\n# in {place}"));
@@ -159,10 +157,10 @@ impl Join {
 
     /// Makes the account in the member; returns its token, in base64.
     async fn prepare(&self, member: &Reached) -> Result<String, Failure> {
-        for object in objects::in_member(&self.between.name, &self.between.cluster_namespace) {
+        for object in join::in_member(&self.between.name, &self.between.cluster_namespace) {
             put(member, &object).await?;
         }
-        let secret = objects::in_member(&self.between.name, &self.between.cluster_namespace).pop().expect("the Secret is the last");
+        let secret = join::in_member(&self.between.name, &self.between.cluster_namespace).pop().expect("the Secret is the last");
         let (resource, key) = (resource_of(&secret), ObjectKey::of(&secret));
         let is_filled = |secret: Option<&Object>| match secret.and_then(token_of) {
             Some(_) => Ok(()),
@@ -183,8 +181,8 @@ impl Join {
         let (name, namespace) = (&self.between.name, &self.between.cluster_namespace);
         let way = self.way(member);
         let authority = way.authority.as_ref().map(|pem| STANDARD.encode(pem));
-        let secret = |owner: Option<&str>| objects::secret(name, namespace, token, authority.as_deref(), owner);
-        put(control, &objects::namespace(namespace)).await?;
+        let secret = |owner: Option<&str>| join::secret(name, namespace, token, authority.as_deref(), owner);
+        put(control, &join::namespace(namespace)).await?;
         put(control, &secret(None)).await?;
         let cluster = put(control, &self.cluster(&way, id)).await?;
         control.put(&secret(Some(cluster.uid()))).await?;

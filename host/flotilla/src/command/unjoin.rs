@@ -1,6 +1,5 @@
 //! `flotilla unjoin`: takes a member out: first what was sent there and the Cluster, then its Secret, last the account in the member.
 
-use super::join::objects::{in_member, role_name};
 use super::join::{Between, identity};
 use crate::exit::{Code, Failure};
 use crate::output::print_line;
@@ -10,6 +9,8 @@ use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_api::{labels, names};
 use flotilla_controllers::cluster_api::{ObjectKey, Resource};
 use flotilla_controllers::watch::Own;
+use flotilla_core::join::{in_member, role_name};
+
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -46,6 +46,8 @@ fn the_chart_lints_and_renders() {
     let few = template(&helm, &["--set", few]).done();
     assert_eq!(["CustomResourceDefinition", "Deployment", "PodDisruptionBudget"].map(|kind| kinds(&few, kind)), [0, 1, 0]);
     assert_eq!(kinds(&template(&helm, &["--set", "serviceMonitor.enabled=true"]).done(), "ServiceMonitor"), 1);
+    let grants = |rendered: &str| rendered.contains("verbs: [escalate, bind]");
+    assert!(!grants(&all) && grants(&template(&helm, &["--set", "rbac.grants=true"]).done()), "nobody is an administrator by default");
     for wrong in ["webhook.bogus=1", "controllers.replicas=0", "webhook.certificate.source=magic", "rbac.templates[0].verbs[0]=get"] {
         template(&helm, &["--set", wrong]).fails(1, "values don't meet the specifications of the schema");
     }
@@ -54,7 +56,7 @@ fn the_chart_lints_and_renders() {
 #[test]
 fn the_manifest_is_what_the_chart_renders() {
     let Some(helm) = helm("the_manifest_is_what_the_chart_renders") else { return };
-    let flags = ["--set", "crds.install=false", "--set", "webhook.certificate.source=secret"];
+    let flags = ["--set", "crds.install=false", "--set", "webhook.certificate.source=secret,webhook.certificate.renew=true"];
     let rendered = format!("{HEADER}{}", template(&helm, &flags).done());
     let path = root().join("deploy/manifests/flotilla.yaml");
     if std::env::var_os("UPDATE_EXPECT").is_some() {
@@ -143,7 +145,6 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
     assert_eq!(installed.err, "", "no warnings");
     installed.done();
     let certificate = ["-n", "flotilla-system", "secret", "flotilla-webhook-certificate"];
-    let made = clusters.get(CONTROL, &certificate).await.expect("it was made");
 
     let pods = Pods::start(&clusters).await;
     clusters.flotilla(&["join", "member1"]).await.done();
@@ -175,12 +176,14 @@ async fn the_charts_account_may_do_what_the_controllers_do() {
     assert_eq!(refused, [""; 0], "the chart's account lacks a right");
     assert!(done > 50, "the account did only {done} requests");
     drop(pods);
+    let held = clusters.get(CONTROL, &certificate).await.expect("it was made");
+    assert!(held["data"]["ca.key"].is_string(), "the controllers have made it theirs: {held}");
 
     // An upgrade keeps the certificate and the way into the members, an uninstall the kinds.
     run(&helm, &[&["upgrade", "flotilla", CHART][..], &on].concat()).done();
     let namespace = clusters.get(CONTROL, &["namespace", "karmada-cluster"]).await.expect("it stays");
     assert_eq!(namespace["status"]["phase"], "Active");
-    assert_eq!(clusters.get(CONTROL, &certificate).await.expect("it stays")["data"], made["data"]);
+    assert_eq!(clusters.get(CONTROL, &certificate).await.expect("it stays")["data"], held["data"]);
     run(&helm, &[&["uninstall", "flotilla"][..], &on].concat()).done();
     assert!(clusters.get(CONTROL, &["customresourcedefinition", "clusters.cluster.karmada.io"]).await.is_some());
     assert_eq!(clusters.get(CONTROL, &certificate).await, None);

@@ -5,6 +5,7 @@ mod chart;
 mod clusters;
 mod document;
 mod pods;
+mod rotation;
 #[path = "../../src/command/sandbox/admission.rs"]
 mod sandbox_admission;
 

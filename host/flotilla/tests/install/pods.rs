@@ -55,13 +55,14 @@ async fn account_kubeconfig(clusters: &Clusters) -> PathBuf {
 }
 
 /// Runs the controllers with the arguments of their Deployment, under its account; returns when its probes succeed.
-async fn controllers(clusters: &Clusters) -> Child {
+pub async fn controllers(clusters: &Clusters) -> Child {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let container = container(clusters, "flotilla-controllers").await;
     let arguments = arguments(&container, "--health-address=", &free.to_string());
     let log = std::fs::File::create(clusters.folder().join("controllers.log")).expect("a file");
     let mut command = clusters.command(env!("CARGO_BIN_EXE_flotilla"));
-    command.args(arguments).arg("--kubeconfig").arg(account_kubeconfig(clusters).await).stderr(log);
+    let kubeconfig = if clusters.servers().is_some() { account_kubeconfig(clusters).await } else { clusters.kubeconfig() };
+    command.args(arguments).arg("--kubeconfig").arg(kubeconfig).stderr(log);
     let child = command.spawn().expect("the program starts");
     for probe in ["readinessProbe", "livenessProbe", "startupProbe"] {
         let url = format!("http://{free}{}", container[probe]["httpGet"]["path"].as_str().expect("a path"));
@@ -110,7 +111,7 @@ async fn certificate_files(clusters: &Clusters) -> Vec<String> {
 }
 
 /// Runs the webhook; returns its address too.
-async fn webhook(clusters: &Clusters, flags: &[String]) -> (Child, String) {
+pub async fn webhook(clusters: &Clusters, flags: &[String]) -> (Child, String) {
     let mut command = clusters.command(env!("CARGO_BIN_EXE_flotilla"));
     let listening = arguments(&container(clusters, "flotilla-webhook").await, "--listen=", "127.0.0.1:0");
     let own_certificate = listening.into_iter().filter(|text| !text.starts_with("--tls-"));

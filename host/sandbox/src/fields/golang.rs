@@ -94,6 +94,27 @@ pub(crate) fn type_of(value: &Value) -> &'static str {
     }
 }
 
+/// What Go says of a regular expression that is none, of the mistakes that people make.
+pub(crate) fn regex_fault(pattern: &str) -> Option<String> {
+    let (mut open, mut characters) = (0, pattern.char_indices());
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '\\' if characters.next().is_none() => {
+                return Some("error parsing regexp: trailing backslash at end of expression: ``".to_owned());
+            }
+            '[' if !pattern[at + 1..].contains(']') => {
+                return Some(format!("error parsing regexp: missing closing ]: `{}`", &pattern[at..]));
+            }
+            '(' => open += 1,
+            ')' if open == 0 => return Some(format!("error parsing regexp: unexpected ): `{pattern}`")),
+            ')' => open -= 1,
+            '*' | '+' | '?' if at == 0 => return Some(format!("error parsing regexp: missing argument to repetition operator: `{c}`")),
+            _ => {}
+        }
+    }
+    (open > 0).then(|| format!("error parsing regexp: missing closing ): `{pattern}`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

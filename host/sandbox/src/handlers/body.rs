@@ -1,6 +1,7 @@
 //! Reads what a client sent: JSON, YAML or the protobuf of kubectl's typed commands; and complains about fields that nobody knows.
 
 use crate::fields::go_json;
+use crate::fields::go_yaml;
 use crate::fields::golang::quoted;
 use crate::fields::patch::json_type;
 use crate::fields::schema::{TypeSchema, cannot_be_handled, duplicate_fields, strict_error, strict_problems};
@@ -56,10 +57,32 @@ pub fn json(body: &[u8]) -> Result<Value, ApiError> {
 /// Reads YAML, and so JSON.
 pub fn yaml(body: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(body).map_err(|_| ApiError::bad_request("yaml: control characters are not allowed"))?;
-    let mut options = serde_saphyr::Options::default();
-    options.legacy_octal_numbers = true;
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| ApiError::bad_request(format!("error converting YAML to JSON: {error}")))
+    go_yaml::parsed(text).map_err(ApiError::bad_request)
+}
+
+/// What a strict decoder says of keys that a body has twice, which a lenient one passes over.
+fn repeated(call: &Call) -> Vec<String> {
+    match std::str::from_utf8(&call.body) {
+        Ok(text) if call.content_type.contains("yaml") => go_yaml::repeated_key(text).into_iter().collect(),
+        _ => duplicate_fields(&call.body).iter().map(|path| format!("duplicate field {}", quoted(path))).collect(),
+    }
+}
+
+/// Complains about keys that what is applied has twice.
+pub fn complain_of_repeated(call: &mut Call) -> Result<(), ApiError> {
+    let repeated = repeated(call);
+    match FieldValidation::of(call) {
+        FieldValidation::Strict if !repeated.is_empty() => {
+            let words =
+                format!("error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {}", repeated.join("\n  "));
+            Err(ApiError::bad_request(words))
+        }
+        FieldValidation::Warn => {
+            call.warnings.extend(repeated);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the object of a create or update, in the version of the request.
@@ -145,6 +168,9 @@ pub fn check_kind(of: &ResourceType, object: &mut Value) -> Result<(), ApiError>
             let error = FieldError { reason: FieldReason::Invalid, field: "kind".into(), value: quoted(&kind), detail };
             return Err(ApiError::invalid(&of.group, &kind, name, &[error]));
         }
+    } else if of.group == "apiextensions.k8s.io" && !api_version.is_empty() && api_version != expected && !is_other {
+        let words = format!("the API version in the data ({api_version}) does not match the expected API version ({expected})");
+        return Err(ApiError::bad_request(words));
     } else if !api_version.is_empty() && (is_other || api_version != expected) {
         check_built_in(of, &api_version, if kind.is_empty() { &of.kind } else { &kind })?;
     }
@@ -180,7 +206,12 @@ pub fn complain(call: &mut Call, unknown: &[String], refuse: impl Fn(&str) -> Ap
     if validation == FieldValidation::Ignore {
         return Ok(());
     }
-    let problems = strict_problems(&duplicate_fields(&call.body), unknown);
+    let repeated = repeated(call);
+    if validation == FieldValidation::Strict && call.content_type.contains("yaml") && !repeated.is_empty() {
+        let all = format!("yaml: unmarshal errors:\n  {}", repeated.join("\n  "));
+        return Err(refuse(&strict_error(&[vec![all], strict_problems(unknown)].concat())));
+    }
+    let problems = [repeated, strict_problems(unknown)].concat();
     if validation == FieldValidation::Strict && !problems.is_empty() {
         return Err(refuse(&strict_error(&problems)));
     }

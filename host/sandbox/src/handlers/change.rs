@@ -46,6 +46,7 @@ const NAMES_REVISION: [&str; 8] = [
 fn write<'a>(call: &'a Call, ownership: Ownership) -> Write<'a> {
     Write {
         of: call.of.kept(),
+        served: call.of.view.is_some().then_some(&*call.of),
         namespace: call.target.namespace.as_deref(),
         subresource: call.subresource(),
         manager: call.manager(),
@@ -277,6 +278,7 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
             return Err(ApiError::not_found(&of.group, &of.plural, call.name()));
         }
         let mut object = merge(call, None)?;
+        body::complain_of_repeated(call)?;
         is_named(call, &object)?;
         if let Some(uid) = object["metadata"]["uid"].as_str() {
             let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
@@ -289,6 +291,7 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     }
     changed(server, call, Ownership::Decided, |call, live| {
         let mut new = merge(call, Some(live))?;
+        body::complain_of_repeated(call)?;
         check_name(call, &mut new)?;
         check_namespace(call, &new)?;
         Ok(new)
@@ -297,7 +300,8 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
 
 /// What is applied, known to be of the right type.
 pub fn configuration(call: &Call, expected: &str, expected_kind: &str) -> Result<Value, ApiError> {
-    let wanted = body::yaml(&call.body).map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", error.message)))?;
+    let wanted = body::yaml(&call.body)
+        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: error converting YAML to JSON: {}", error.message)))?;
     let wanted = match wanted {
         Value::Null => Value::Object(serde_json::Map::new()),
         Value::Object(_) => wanted,

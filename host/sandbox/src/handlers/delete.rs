@@ -24,8 +24,19 @@ pub const FOREGROUND: &str = "foregroundDeletion";
 pub const ORPHAN: &str = "orphan";
 
 /// Types whose `delete` answers the object instead of a Status.
-const ANSWERED_WITH_OBJECT: [&str; 7] =
-    ["pods", "services", "serviceaccounts", "podtemplates", "resourcequotas", "persistentvolumes", "persistentvolumeclaims"];
+const ANSWERED_WITH_OBJECT: [&str; 8] = [
+    "storageclasses.storage.k8s.io",
+    "pods",
+    "services",
+    "serviceaccounts",
+    "podtemplates",
+    "resourcequotas",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+];
+
+/// Types whose dependents stay where nothing else is said.
+const ORPHANED: [&str; 2] = ["jobs.batch", "replicationcontrollers"];
 
 /// What becomes of dependents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +55,8 @@ pub enum Propagation {
 pub struct DeleteOptions {
     /// Seconds between the request and the removal of a pod.
     pub grace: Option<i64>,
+    /// Whether the client said what becomes of dependents.
+    pub is_said: bool,
     /// What becomes of dependents.
     pub propagation: Option<Propagation>,
     /// The object must have this uid.
@@ -71,10 +84,12 @@ impl DeleteOptions {
             (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
             (Some("Foreground"), _) => Some(Propagation::Foreground),
             (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
+            _ if ORPHANED.contains(&&*call.of.stored_as) => Some(Propagation::Orphan),
             _ => None,
         };
         Ok(Self {
             grace: sent["gracePeriodSeconds"].as_i64().or(params.get("gracePeriodSeconds").and_then(|grace| grace.parse().ok())),
+            is_said: named.is_some() || orphans.is_some(),
             propagation,
             uid: text("/preconditions/uid"),
             resource_version: text("/preconditions/resourceVersion"),
@@ -115,6 +130,11 @@ pub fn one(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let options = DeleteOptions::of(call)?;
     let of = call.of.clone();
     let mut warnings = Vec::new();
+    if &*of.stored_as == ORPHANED[0] && !options.is_said {
+        const WARNING: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them \
+             or set propagationPolicy=Orphan to suppress this warning";
+        warnings.push(WARNING.to_owned());
+    }
     let deleted = delete(server, of.kept(), &key(call), &options, &call.user, &mut warnings);
     call.warnings.extend(warnings);
     match deleted? {
@@ -228,7 +248,10 @@ fn marked(server: &ApiServer, of: &ResourceType, old: &Value, options: &DeleteOp
     set_dependents(&mut object, options.propagation);
     match &*of.stored_as {
         "namespaces" => object["status"]["phase"] = "Terminating".into(),
-        definitions::STORED_AS if first => add_finalizer(&mut object, definitions::CLEANUP),
+        definitions::STORED_AS if first => {
+            add_finalizer(&mut object, definitions::CLEANUP);
+            definitions::status::mark_terminating(&mut object, &server.now());
+        }
         _ => {}
     }
     object

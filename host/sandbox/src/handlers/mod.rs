@@ -3,6 +3,7 @@
 pub mod body;
 pub mod change;
 pub mod delete;
+mod evictions;
 pub mod pods;
 pub mod read;
 pub mod reviews;

@@ -1,6 +1,6 @@
 //! Subresources of core types: a pod's binding, eviction and log, a service account's token, a namespace's `finalize`.
 
-use super::{body, change, delete, found, key};
+use super::{body, change, evictions, found};
 use crate::lifecycle::namespaces;
 use crate::request::{Call, Verb};
 use crate::response;
@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 pub fn dispatch(server: &ApiServer, call: &mut Call, subresource: &str, verb: Verb) -> Result<Response, ApiError> {
     match (call.of.plural.as_str(), subresource, verb) {
         ("pods", "binding", Verb::Create) => bind(server, call),
-        ("pods", "eviction", Verb::Create) => evict(server, call),
+        ("pods", "eviction", Verb::Create) => evictions::evict(server, call),
+        ("pods", "exec" | "attach" | "portforward" | "proxy", _) => unreachable(server, call, subresource),
         ("pods", "log", Verb::Get) => log(server, call),
         ("pods", "ephemeralcontainers" | "resize", Verb::Get) => super::read::get(server, call),
         ("pods", "ephemeralcontainers" | "resize", Verb::Patch) => change::patch(server, call),
@@ -34,7 +35,7 @@ pub fn dispatch(server: &ApiServer, call: &mut Call, subresource: &str, verb: Ve
     }
 }
 
-fn created() -> Value {
+pub(super) fn created() -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201})
 }
 
@@ -93,23 +94,15 @@ fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     Ok(response::json(201, crate::represent::bytes(&created())))
 }
 
-/// Deletes a pod. Budgets are not asked: nothing here counts what they allow.
-fn evict(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
-    let eviction = body::value(call)?;
-    named(call, &eviction, "Eviction")?;
-    found(server, call)?;
-    let wanted = |field: &str| eviction["deleteOptions"]["preconditions"][field].as_str().map(str::to_owned);
-    let options = delete::DeleteOptions {
-        grace: eviction["deleteOptions"]["gracePeriodSeconds"].as_i64(),
-        dry_run: call.params.dry_run(),
-        uid: wanted("uid"),
-        resource_version: wanted("resourceVersion"),
-        ..delete::DeleteOptions::default()
-    };
-    let (of, mut warnings) = (call.of.clone(), Vec::new());
-    delete::delete(server, of.kept(), &key(call), &options, &call.user, &mut warnings)?;
-    call.warnings.extend(warnings);
-    Ok(response::json(201, crate::represent::bytes(&created())))
+/// There are no processes to reach.
+fn unreachable(server: &ApiServer, call: &Call, subresource: &str) -> Result<Response, ApiError> {
+    let (pod, name) = (found(server, call)?.value(), call.name());
+    if pod["spec"]["nodeName"].is_null() {
+        let words =
+            if subresource == "proxy" { "address not allowed".to_owned() } else { format!("pod {name} does not have a host assigned") };
+        return Err(ApiError::bad_request(words));
+    }
+    Err(ApiError::bad_request(format!("pod {name} is simulated: it runs no process that `{subresource}` could reach")))
 }
 
 /// A few lines in place of what no container wrote.

@@ -7,6 +7,7 @@ use super::reach::{fill, fill_zero, flag, inner, present, remove, set, text};
 use super::refusal::{immutable, invalid, invalid_json, invalid_text, negative, not_supported, one_of, required};
 use super::schedule;
 use crate::status::FieldError;
+use k8s_openapi::jiff::tz;
 use serde_json::Value;
 
 /// Jobs.
@@ -201,6 +202,7 @@ impl Behaviour for CronJobs {
             errors.push(invalid_text("metadata.name", name, format!("must be no more than {CRON_JOB_NAME_MAX} characters")));
         }
         errors.extend(schedule_errors(spec));
+        errors.extend(time_zone(spec));
         errors.extend(negative(spec, "spec", "startingDeadlineSeconds"));
         errors.extend(one_of(spec, "spec", "concurrencyPolicy", &["Allow", "Forbid", "Replace"]));
         let job = spec.pointer("/jobTemplate/spec").unwrap_or(&Value::Null);
@@ -221,6 +223,23 @@ impl Behaviour for CronJobs {
 
 /// Longest name of a CronJob: its Jobs get eleven characters more.
 const CRON_JOB_NAME_MAX: usize = 52;
+
+/// Where no list of zones is at hand: whether a name begins as they do.
+fn looks_like_zone(zone: &str) -> bool {
+    const AREAS: [&str; 12] =
+        ["Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Etc", "Europe", "Indian", "Pacific", "US"];
+    zone.split_once('/').map_or(!zone.contains(' '), |(area, _)| AREAS.contains(&area))
+}
+
+fn time_zone(spec: &Value) -> Option<FieldError> {
+    let zone = spec.get("timeZone")?.as_str()?;
+    if zone.is_empty() || zone == "Local" {
+        let detail = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
+        return Some(invalid_text("spec.timeZone", zone, detail));
+    }
+    let is_known = if tz::db().is_definitively_empty() { looks_like_zone(zone) } else { tz::db().get(zone).is_ok() };
+    (!is_known).then(|| invalid_text("spec.timeZone", zone, format!("unknown time zone {zone}")))
+}
 
 fn schedule_errors(spec: &Value) -> Option<FieldError> {
     let schedule = text(spec, "/schedule");

@@ -1,6 +1,9 @@
 //! The table of built-in resources, in the order of discovery. Says which there are; what each does is in the module it names.
 
-use super::{Behaviour, BuiltIn, Conversion, apps, autoscaling, batch, core, events, extensions, networking, pods, policy, rbac};
+use super::{
+    Behaviour, BuiltIn, Conversion, apps, autoscaling, batch, core, events, extensions, network_policies, networking, pods, policy, rbac,
+    webhooks,
+};
 
 /// A kind that is only stored.
 struct Plain;
@@ -88,7 +91,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         .status()
         .scale()
         .generation(),
-    namespaced("", "v1", "ResourceQuota", "resourcequotas", "resourcequota").short(&["quota"]).status(),
+    namespaced("", "v1", "ResourceQuota", "resourcequotas", "resourcequota").behaves(&core::ResourceQuotas).short(&["quota"]).status(),
     namespaced("", "v1", "Secret", "secrets", "secret").behaves(&core::Secrets),
     namespaced("", "v1", "ServiceAccount", "serviceaccounts", "serviceaccount").behaves(&core::ServiceAccounts).short(&["sa"]),
     namespaced("", "v1", "Service", "services", "service").behaves(&core::Services).short(&["svc"]).in_all().status(),
@@ -146,7 +149,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
     cluster(NETWORKING, "v1", "IngressClass", "ingressclasses", "ingressclass").behaves(&networking::IngressClasses).generation(),
     namespaced(NETWORKING, "v1", "Ingress", "ingresses", "ingress").behaves(&networking::Ingresses).short(&["ing"]).status().generation(),
     namespaced(NETWORKING, "v1", "NetworkPolicy", "networkpolicies", "networkpolicy")
-        .behaves(&networking::NetworkPolicies)
+        .behaves(&network_policies::NetworkPolicies)
         .short(&["netpol"])
         .generation(),
     namespaced("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "poddisruptionbudget")
@@ -160,11 +163,11 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
     namespaced(RBAC, "v1", "Role", "roles", "role").behaves(&rbac::Roles),
     cluster("storage.k8s.io", "v1", "StorageClass", "storageclasses", "storageclass").behaves(&policy::StorageClasses).short(&["sc"]),
     cluster(ADMISSION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "mutatingwebhookconfiguration")
-        .behaves(&extensions::WebhookConfigurations { mutating: true })
+        .behaves(&webhooks::WebhookConfigurations { mutating: true })
         .extends_the_api()
         .generation(),
     cluster(ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "validatingwebhookconfiguration")
-        .behaves(&extensions::WebhookConfigurations { mutating: false })
+        .behaves(&webhooks::WebhookConfigurations { mutating: false })
         .extends_the_api()
         .generation(),
     cluster("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "customresourcedefinition")

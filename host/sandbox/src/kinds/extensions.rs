@@ -1,8 +1,8 @@
-//! What extends the API: CustomResourceDefinitions, webhooks, APIServices. Their schemas and rules are left as they are written.
+//! What extends the API: CustomResourceDefinitions and APIServices. Their schemas and rules are left as they are written.
 
 use super::Behaviour;
-use super::reach::{each, fill, fill_zero, given, inner, text};
-use serde_json::{Value, json};
+use super::reach::{fill, fill_zero, given, inner, text};
+use serde_json::Value;
 
 /// CustomResourceDefinitions.
 pub(super) struct CustomResourceDefinitions;
@@ -24,33 +24,6 @@ impl Behaviour for CustomResourceDefinitions {
     }
 }
 
-/// MutatingWebhookConfigurations and ValidatingWebhookConfigurations.
-pub(super) struct WebhookConfigurations {
-    /// Whether they mutate.
-    pub mutating: bool,
-}
-
-impl Behaviour for WebhookConfigurations {
-    fn default(&self, object: &mut Value) {
-        for webhook in each(object, "/webhooks") {
-            fill(webhook, "failurePolicy", "Fail");
-            fill(webhook, "matchPolicy", "Equivalent");
-            fill(webhook, "namespaceSelector", json!({}));
-            fill(webhook, "objectSelector", json!({}));
-            fill(webhook, "timeoutSeconds", 10);
-            if self.mutating {
-                fill(webhook, "reinvocationPolicy", "Never");
-            }
-            if let Some(service) = webhook.pointer_mut("/clientConfig/service") {
-                fill(service, "port", 443);
-            }
-            for rule in each(webhook, "/rules") {
-                fill(rule, "scope", "*");
-            }
-        }
-    }
-}
-
 /// APIServices.
 pub(super) struct ApiServices;
 
@@ -65,6 +38,7 @@ impl Behaviour for ApiServices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_names_of_a_definition_follow_its_kind() {

@@ -71,7 +71,7 @@ pub(super) fn is_empty(selector: &Value) -> bool {
 }
 
 /// Whether a map of labels satisfies a LabelSelector.
-pub(super) fn matches(selector: &Value, labels: Option<&Value>) -> bool {
+pub(crate) fn matches(selector: &Value, labels: Option<&Value>) -> bool {
     let value_of = |key: &str| labels.and_then(|labels| labels.get(key)).and_then(Value::as_str);
     let has_labels = entries(selector, "/matchLabels").all(|(key, value)| value_of(key) == value.as_str());
     has_labels

@@ -64,6 +64,13 @@ pub fn validate(object: &Value, names: NameRule) -> Vec<FieldError> {
     errors
 }
 
+/// Field errors of the metadata of an object within another.
+pub(crate) fn of_embedded(metadata: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = labels::validate(metadata.get("labels"), &format!("{path}.labels"));
+    errors.extend(annotations(metadata.get("annotations"), &format!("{path}.annotations")));
+    errors
+}
+
 /// Errors of a map of annotations.
 pub(super) fn annotations(annotations: Option<&Value>, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -93,7 +100,11 @@ fn owners(object: &Value) -> Vec<FieldError> {
             }
         }
     }
-    let controllers: Vec<&str> = owners.iter().filter(|owner| flag(owner, "/controller")).map(|owner| text(owner, "/name")).collect();
+    let controllers: Vec<String> = owners
+        .iter()
+        .filter(|owner| flag(owner, "/controller"))
+        .map(|owner| format!("{}/{}", text(owner, "/kind"), text(owner, "/name")))
+        .collect();
     if let [first, second, ..] = controllers.as_slice() {
         let detail = format!("Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}");
         errors.push(invalid("metadata.ownerReferences", &object["metadata"]["ownerReferences"], detail));

@@ -5,10 +5,12 @@ mod autoscaling;
 mod batch;
 mod catalogue;
 mod core;
+mod credentials;
 mod events;
 mod extensions;
 pub(crate) mod labels;
 pub mod metadata;
+mod network_policies;
 mod networking;
 mod pod_spec;
 mod pods;
@@ -19,10 +21,13 @@ mod refusal;
 mod schedule;
 mod syntax;
 pub mod table;
+mod webhooks;
 
 use crate::status::FieldError;
+pub(crate) use core::{CLAIM_PROTECTION, VOLUME_PROTECTION};
 use metadata::NameRule;
 use serde_json::Value;
+pub(crate) use syntax::{dns_1035_label, dns_subdomain};
 
 /// A built-in resource in one version, as discovery shows it.
 pub struct BuiltIn {
@@ -89,9 +94,17 @@ pub trait Behaviour: Send + Sync {
     fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
         Vec::new()
     }
+    /// Whether errors of a change come before those of the object as such.
+    fn looks_at_change_first(&self) -> bool {
+        false
+    }
     /// `Warning:` headers.
     fn warnings(&self, _object: &Value) -> Vec<String> {
         Vec::new()
+    }
+    /// What everybody who asks for the kind is told.
+    fn deprecation(&self) -> Option<&'static str> {
+        None
     }
     /// The value of a field selector's field beyond `metadata.name` and `metadata.namespace`; `None` for a field that is not supported.
     fn select_field(&self, _object: &Value, _field: &str) -> Option<String> {

@@ -1,12 +1,11 @@
 //! The `networking.k8s.io` and `discovery.k8s.io` groups.
 
 use super::Behaviour;
-use super::labels;
-use super::reach::{each, fill, fill_zero, inner, list, present, set, text};
-use super::refusal::{each_invalid, immutable, invalid_json, invalid_text, not_supported, required};
+use super::reach::{each, fill, fill_zero, int, list, present, text};
+use super::refusal::{each_invalid, immutable, invalid, invalid_json, invalid_text, not_supported, required};
 use super::syntax;
 use crate::status::FieldError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Ingresses.
 pub(super) struct Ingresses;
@@ -50,7 +49,7 @@ fn http_path(entry: &Value, at: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let path = text(entry, "/path");
     match present(entry, "/pathType") {
-        None => errors.push(required(format!("{at}.pathType"), "pathType must be specified")),
+        None => return vec![required(format!("{at}.pathType"), "pathType must be specified")],
         Some(kind) if !kinds.iter().any(|known| kind == known) => errors.push(not_supported(format!("{at}.pathType"), kind, &kinds)),
         Some(kind) => {
             let may_be_empty = kind == "ImplementationSpecific" && path.is_empty();
@@ -65,7 +64,7 @@ fn http_path(entry: &Value, at: &str) -> Vec<FieldError> {
 
 fn backend(backend: &Value, path: &str) -> Vec<FieldError> {
     match (present(backend, "/service"), present(backend, "/resource")) {
-        (None, None) => vec![required(path, "port name or number is required")],
+        (None, None) => vec![invalid_text(path, "", "resource or service backend is required")],
         (Some(_), Some(_)) => vec![invalid_text(path, "", "cannot set both resource and service backends")],
         (None, Some(_)) => Vec::new(),
         (Some(service), None) => {
@@ -74,8 +73,14 @@ fn backend(backend: &Value, path: &str) -> Vec<FieldError> {
                 "" => errors.push(required(format!("{path}.service.name"), "")),
                 name => errors.extend(each_invalid(&format!("{path}.service.name"), name, syntax::dns_1035_label(name))),
             }
-            if present(service, "/port/name").is_none() && present(service, "/port/number").is_none() {
-                errors.push(required(path, "port name or number is required"));
+            match (text(service, "/port/name"), int(service, "/port/number").unwrap_or_default()) {
+                ("", 0) => errors.push(required(path, "port name or number is required")),
+                ("", number) => {
+                    let wrong = syntax::port_number(number).into_iter();
+                    errors.extend(wrong.map(|words| invalid(format!("{path}.service.port.number"), &service["port"]["number"], words)));
+                }
+                (name, 0) => errors.extend(each_invalid(&format!("{path}.service.port.name"), name, syntax::port_name(name))),
+                _ => errors.push(invalid_text(path, "", "cannot set both port name & port number")),
             }
             errors
         }
@@ -91,39 +96,20 @@ impl Behaviour for IngressClasses {
             fill_zero(parameters, "scope", "Cluster");
         }
     }
-}
-
-/// NetworkPolicies.
-pub(super) struct NetworkPolicies;
-
-impl Behaviour for NetworkPolicies {
-    fn default(&self, object: &mut Value) {
-        let spec = inner(object, "spec");
-        inner(spec, "podSelector");
-        for direction in ["/ingress", "/egress"] {
-            for rule in each(spec, direction) {
-                for port in each(rule, "/ports") {
-                    fill_zero(port, "protocol", "TCP");
-                }
-            }
-        }
-        if present(spec, "/policyTypes").is_none() {
-            let has_egress = spec.get("egress").and_then(Value::as_array).is_some_and(|rules| !rules.is_empty());
-            set(spec, "policyTypes", if has_egress { json!(["Ingress", "Egress"]) } else { json!(["Ingress"]) });
-        }
-    }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let spec = &object["spec"];
-        let mut errors = Vec::new();
-        errors.extend(labels::validate_selector(&spec["podSelector"], "spec.podSelector"));
-        let kinds = ["Egress", "Ingress"];
-        for (index, kind) in list(spec, "/policyTypes").iter().enumerate() {
-            if !kinds.iter().any(|known| kind == known) {
-                errors.push(not_supported(format!("spec.policyTypes[{index}]"), kind, &kinds));
-            }
+        let controller = text(object, "/spec/controller");
+        if controller.is_empty() {
+            return vec![required("spec.controller", "")];
         }
-        errors
+        let is_prefixed =
+            controller.split_once('/').is_some_and(|(domain, path)| syntax::dns_subdomain(domain).is_empty() && !path.is_empty());
+        let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        (!is_prefixed).then(|| invalid_text("spec.controller", controller, detail)).into_iter().collect()
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        immutable(new, old, "/spec/controller").into_iter().collect()
     }
 }
 
@@ -162,6 +148,7 @@ impl Behaviour for EndpointSlices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn said(errors: Vec<FieldError>) -> Vec<String> {
         errors.iter().map(FieldError::to_string).collect()
@@ -182,19 +169,8 @@ mod tests {
             [
                 "spec.rules[0].http.paths[0].path: Invalid value: \"a\": must be an absolute path",
                 "spec.rules[0].http.paths[1].pathType: Required value: pathType must be specified",
-                "spec.rules[0].http.paths[1].backend.service.name: Required value",
-                "spec.rules[0].http.paths[1].backend: Required value: port name or number is required",
             ]
         );
-    }
-
-    #[test]
-    fn policies_without_types_are_for_what_they_have_rules_for() {
-        let mut policy = json!({"metadata": {"name": "p"}, "spec": {"egress": [{"ports": [{"port": 53}]}]}});
-        NetworkPolicies.default(&mut policy);
-        assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
-        assert_eq!(policy["spec"]["egress"][0]["ports"][0]["protocol"], "TCP");
-        assert_eq!(NetworkPolicies.validate(&policy), []);
     }
 
     #[test]

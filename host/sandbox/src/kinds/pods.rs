@@ -3,7 +3,8 @@
 use super::Behaviour;
 use super::pod_spec::{self, defaults, validation};
 use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
-use super::refusal::{forbidden, required};
+use super::refusal::{each_invalid, forbidden, invalid, required};
+use super::syntax;
 use crate::status::FieldError;
 use flotilla_api::quantity::Amount;
 use serde_json::{Value, json};
@@ -30,15 +31,29 @@ impl Behaviour for Pods {
         defaults::service_account(spec);
         mount_token(spec, &token);
         tolerate_lost_nodes(spec);
-        let priority = priority(text(spec, "/priorityClassName"));
-        fill(spec, "priority", priority);
+        fill(spec, "priority", 0);
         fill(spec, "preemptionPolicy", "PreemptLowerPriority");
         set(object, "status", json!({"phase": "Pending", "qosClass": class}));
     }
 
+    /// As the admission of default tolerations does, of changes too.
+    fn prepare_update(&self, new: &mut Value, _old: &Value) {
+        tolerate_lost_nodes(inner(new, "spec"));
+    }
+
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        errors.extend(validation::pod_spec(&object["spec"], "spec"));
+        let mut errors = validation::pod_spec(&object["spec"], "spec");
+        let first = text(object, "/status/podIP");
+        let addresses: Vec<&str> = match list(object, "/status/podIPs") {
+            [] => vec![first].into_iter().filter(|first| !first.is_empty()).collect(),
+            all => all.iter().map(|address| text(address, "/ip")).collect(),
+        };
+        for (index, address) in addresses.into_iter().enumerate() {
+            errors.extend(each_invalid(&format!("status.podIPs[{index}]"), address, syntax::ip(address)));
+        }
+        if object["metadata"].get("resourceVersion").is_none() && !list(object, "/spec/ephemeralContainers").is_empty() {
+            errors.push(forbidden("spec.ephemeralContainers", "cannot be set on create"));
+        }
         errors
     }
 
@@ -49,7 +64,8 @@ impl Behaviour for Pods {
                 return vec![forbidden(format!("spec.{field}"), "pod updates may not add or remove containers")];
             }
         }
-        let mut errors: Vec<FieldError> = tolerations_change(new, old).into_iter().collect();
+        let mut errors: Vec<FieldError> = deadline_change(new, old).into_iter().collect();
+        errors.extend(tolerations_change(new, old));
         if fixed(new, old) != old["spec"] {
             errors.push(forbidden("spec", FIXED));
         }
@@ -57,7 +73,13 @@ impl Behaviour for Pods {
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
-        pod_spec::warnings(object, "/spec")
+        let wrong = syntax::dns_label(text(object, "/metadata/name"));
+        let surprising = (!wrong.is_empty() && object["metadata"].get("resourceVersion").is_none()).then(|| {
+            let words =
+                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended";
+            format!("{words}: [{}]", wrong.join(" "))
+        });
+        surprising.into_iter().chain(pod_spec::warnings(object, "/spec")).collect()
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
@@ -104,6 +126,17 @@ fn fixed(new: &Value, old: &Value) -> Value {
     spec
 }
 
+/// A deadline may come nearer, not go.
+fn deadline_change(new: &Value, old: &Value) -> Option<FieldError> {
+    let path = "spec.activeDeadlineSeconds";
+    let of = |pod: &Value| pod.pointer("/spec/activeDeadlineSeconds").and_then(Value::as_i64);
+    match (of(old)?, of(new)) {
+        (before, Some(now)) if now > before => Some(invalid(path, &json!(now), "must be less than or equal to previous value")),
+        (_, Some(_)) => None,
+        (_, None) => Some(invalid(path, &Value::Null, "must not update from a positive integer to nil value")),
+    }
+}
+
 fn tolerations_change(new: &Value, old: &Value) -> Option<FieldError> {
     let new = list(new, "/spec/tolerations");
     let is_kept = |before: &Value| {
@@ -111,15 +144,6 @@ fn tolerations_change(new: &Value, old: &Value) -> Option<FieldError> {
     };
     let detail = "existing toleration can not be modified except its tolerationSeconds";
     (!list(old, "/spec/tolerations").iter().all(is_kept)).then(|| forbidden("spec.tolerations", detail))
-}
-
-/// Priorities of the two classes that every cluster has; other classes count as none.
-fn priority(class: &str) -> i64 {
-    match class {
-        "system-node-critical" => 2_000_001_000,
-        "system-cluster-critical" => 2_000_000_000,
-        _ => 0,
-    }
 }
 
 /// As the admission of service accounts does: a projected volume, mounted in each container that has nothing there.

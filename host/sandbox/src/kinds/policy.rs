@@ -1,9 +1,11 @@
 //! PodDisruptionBudgets, PriorityClasses, StorageClasses and Leases: small kinds that say how others are treated.
 
 use super::Behaviour;
+use super::apps::count_or_percentage;
 use super::labels;
 use super::reach::{fill, fill_zero, int, present, text};
-use super::refusal::{NEGATIVE, forbidden, immutable, invalid, invalid_printed, not_supported, required};
+use super::refusal::{each_invalid, forbidden, immutable, invalid, invalid_printed, not_supported, required};
+use super::syntax;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -19,12 +21,18 @@ impl Behaviour for PodDisruptionBudgets {
             errors.push(invalid_printed("spec", go_budget(spec), "minAvailable and maxUnavailable cannot be both set"));
         }
         for field in limits {
-            if let Some(limit) = spec.get(field).filter(|limit| limit.as_i64().is_some_and(|count| count < 0)) {
-                errors.push(invalid(format!("spec.{field}"), limit, NEGATIVE));
+            errors.extend(count_or_percentage(spec, "spec", field));
+            let percentage = text(spec, &format!("/{field}")).strip_suffix('%').and_then(|digits| digits.parse::<u64>().ok());
+            if percentage.is_some_and(|percentage| percentage > 100) {
+                errors.push(invalid(format!("spec.{field}"), &spec[field], "must not be greater than 100%"));
             }
         }
         if let Some(selector) = present(spec, "/selector") {
             errors.extend(labels::validate_selector(selector, "spec.selector"));
+        }
+        let policies = ["AlwaysAllow", "IfHealthyBudget"];
+        if let Some(policy) = present(spec, "/unhealthyPodEvictionPolicy").filter(|policy| !policies.iter().any(|known| policy == known)) {
+            errors.push(not_supported("spec.unhealthyPodEvictionPolicy", policy, &policies));
         }
         errors
     }
@@ -48,11 +56,16 @@ impl Behaviour for PriorityClasses {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        let is_of_the_system = text(object, "/metadata/name").starts_with("system-");
+        let name = text(object, "/metadata/name");
+        let is_of_the_system = name.starts_with("system-");
+        if is_of_the_system && !["system-cluster-critical", "system-node-critical"].contains(&name) {
+            let detail = "priority class names with 'system-' prefix are reserved for system use only. error: ";
+            errors.push(forbidden("metadata.name", format!("{detail}{name} is not a known system priority class")));
+        }
         if !is_of_the_system && int(object, "/value").is_some_and(|value| value > HIGHEST_PRIORITY) {
             errors.push(forbidden("value", format!("maximum allowed value of a user defined priority is {HIGHEST_PRIORITY}")));
         }
-        let policies = ["Never", "PreemptLowerPriority"];
+        let policies = ["PreemptLowerPriority", "Never"];
         if !policies.iter().any(|known| object["preemptionPolicy"] == *known) {
             errors.push(not_supported("preemptionPolicy", &object["preemptionPolicy"], &policies));
         }
@@ -83,8 +96,9 @@ impl Behaviour for StorageClasses {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        if text(object, "/provisioner").is_empty() {
-            errors.push(required("provisioner", ""));
+        match text(object, "/provisioner").to_lowercase().as_str() {
+            "" => errors.push(required("provisioner", "")),
+            name => errors.extend(each_invalid("provisioner", name, syntax::qualified_name(name))),
         }
         for (field, known) in [("reclaimPolicy", ["Delete", "Retain"]), ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"])] {
             if !known.iter().any(|word| object[field] == *word) {

@@ -80,7 +80,7 @@ impl Behaviour for RoleBindings {
         if role["apiGroup"] != RBAC {
             errors.push(not_supported("roleRef.apiGroup", &role["apiGroup"], &[RBAC]));
         }
-        let kinds: &[&str] = if text(object, "/kind") == "ClusterRoleBinding" { &["ClusterRole"] } else { &["ClusterRole", "Role"] };
+        let kinds: &[&str] = if text(object, "/kind") == "ClusterRoleBinding" { &["ClusterRole"] } else { &["Role", "ClusterRole"] };
         if !kinds.iter().any(|kind| role["kind"] == *kind) {
             errors.push(not_supported("roleRef.kind", &role["kind"], kinds));
         }
@@ -89,7 +89,7 @@ impl Behaviour for RoleBindings {
             name => errors.extend(each_invalid("roleRef.name", name, syntax::path_segment(name))),
         }
         for (index, subject) in list(object, "/subjects").iter().enumerate() {
-            errors.extend(self::subject(subject, &format!("subjects[{index}]")));
+            errors.extend(self::subject(subject, &format!("subjects[{index}]"), text(object, "/kind") == "RoleBinding"));
         }
         errors
     }
@@ -102,14 +102,22 @@ impl Behaviour for RoleBindings {
     }
 }
 
-fn subject(subject: &Value, path: &str) -> Vec<FieldError> {
+fn subject(subject: &Value, path: &str, is_namespaced: bool) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    if text(subject, "/name").is_empty() {
+    let name = text(subject, "/name");
+    if name.is_empty() {
         errors.push(required(format!("{path}.name"), ""));
     }
     match text(subject, "/kind") {
-        "ServiceAccount" if text(subject, "/namespace").is_empty() => errors.push(required(format!("{path}.namespace"), "")),
-        "ServiceAccount" | "User" | "Group" => {}
+        "ServiceAccount" => {
+            if !name.is_empty() {
+                errors.extend(each_invalid(&format!("{path}.name"), name, syntax::dns_subdomain(name)));
+            }
+            if !is_namespaced && text(subject, "/namespace").is_empty() {
+                errors.push(required(format!("{path}.namespace"), ""));
+            }
+        }
+        "User" | "Group" => {}
         _ => errors.push(not_supported(format!("{path}.kind"), &subject["kind"], &["ServiceAccount", "User", "Group"])),
     }
     errors

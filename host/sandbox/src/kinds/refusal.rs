@@ -43,6 +43,12 @@ pub(super) fn not_supported(field: impl Into<String>, value: &Value, supported: 
     error(FieldReason::NotSupported, field, printed(value), format!("supported values: {}", supported.join(", ")))
 }
 
+/// `Unsupported value` of something that prints in its own way.
+pub(super) fn not_supported_printed(field: impl Into<String>, value: String, supported: &[&str]) -> FieldError {
+    let supported: Vec<String> = supported.iter().map(|value| quoted(value)).collect();
+    error(FieldReason::NotSupported, field, value, format!("supported values: {}", supported.join(", ")))
+}
+
 /// `Duplicate value: …`.
 pub(super) fn duplicate(field: impl Into<String>, value: &Value) -> FieldError {
     error(FieldReason::Duplicate, field, printed(value), "")

@@ -1,6 +1,8 @@
 //! What names, labels, keys and ports may look like (`k8s.io/apimachinery/pkg/util/validation`). Each function returns what is wrong with
 //! one text, in the server's words; nothing when it is right.
 
+use std::net::IpAddr;
+
 /// Longest DNS label, label value, and name part of a qualified name.
 const LABEL_MAX: usize = 63;
 /// Longest DNS subdomain and configuration key.
@@ -35,7 +37,7 @@ pub(super) fn dns_label(text: &str) -> Vec<String> {
 }
 
 /// A lowercase DNS label that starts with a letter (RFC 1035): names of Services.
-pub(super) fn dns_1035_label(text: &str) -> Vec<String> {
+pub(crate) fn dns_1035_label(text: &str) -> Vec<String> {
     let mut wrong = too_long(text, LABEL_MAX);
     if !is_dns_label(text) || text.starts_with(|c: char| c.is_ascii_digit()) {
         wrong.push(OLD_LABEL.to_owned());
@@ -44,8 +46,11 @@ pub(super) fn dns_1035_label(text: &str) -> Vec<String> {
 }
 
 /// A lowercase DNS subdomain: names of most objects.
-pub(super) fn dns_subdomain(text: &str) -> Vec<String> {
-    let mut wrong = too_long(text, SUBDOMAIN_MAX);
+pub(crate) fn dns_subdomain(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        wrong.push(format!("must be no more than {SUBDOMAIN_MAX} characters"));
+    }
     if !text.split('.').all(is_dns_label) {
         wrong.push(SUBDOMAIN.to_owned());
     }
@@ -130,7 +135,7 @@ pub(super) fn port_name(text: &str) -> Vec<String> {
         (text.len() > 15, "must be no more than 15 characters"),
         (
             text.is_empty() || !text.chars().all(|c| is_lower(c) || c.is_ascii_digit() || c == '-'),
-            "must contain only alphanumeric characters (a-z, 0-9), and hyphens ('-')",
+            "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)",
         ),
         (!text.chars().any(is_lower), "must contain at least one letter (a-z)"),
         (text.contains("--"), "must not contain consecutive hyphens"),
@@ -139,9 +144,30 @@ pub(super) fn port_name(text: &str) -> Vec<String> {
     rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, message)| message.to_owned()).collect()
 }
 
+/// A network: an address and the length of its prefix.
+pub(super) fn cidr(text: &str) -> Vec<String> {
+    if network(text).is_some() { Vec::new() } else { vec!["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)".to_owned()] }
+}
+
+/// Whether a network is a part of another, and smaller.
+pub(super) fn is_strict_part(part: &str, whole: &str) -> bool {
+    let (Some((start, length)), Some((of, of_length))) = (network(part), network(whole)) else { return false };
+    let bits = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
+        IpAddr::V6(address) => address.into(),
+    };
+    start.is_ipv4() == of.is_ipv4() && length > of_length && (bits(start) ^ bits(of)).leading_zeros() >= u32::from(of_length)
+}
+
+fn network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, length) = text.split_once('/')?;
+    let (address, length): (IpAddr, u8) = (address.parse().ok()?, length.parse().ok()?);
+    (length <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, length))
+}
+
 /// An address of IPv4 or IPv6.
 pub(super) fn ip(text: &str) -> Vec<String> {
-    if text.parse::<std::net::IpAddr>().is_ok() {
+    if text.parse::<IpAddr>().is_ok() {
         Vec::new()
     } else {
         vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()]

@@ -1,4 +1,4 @@
-//! What a cluster does by itself, whatever runs in it: namespaces, garbage collection, definitions, tokens and events. Each controller
+//! What a cluster does by itself, whatever runs in it: namespaces, garbage collection, definitions, claims and volumes, tokens and events. Each controller
 //! reads the server's own event log and reacts; none polls.
 
 pub mod collector;
@@ -6,6 +6,7 @@ pub mod definitions;
 mod edit;
 pub mod events;
 pub mod namespaces;
+pub mod protection;
 pub mod tokens;
 
 use crate::server::ApiServer;
@@ -50,6 +51,7 @@ fn react(server: &ApiServer, collector: &mut collector::Collector, event: &Arc<E
     collector.react(server, event);
     namespaces::react(server, event);
     definitions::react(server, event);
+    protection::react(server, event);
     tokens::react(server, event);
 }
 
@@ -63,6 +65,7 @@ fn resume(server: &ApiServer, collector: &mut collector::Collector) -> u64 {
     collector.examine_all(server);
     namespaces::examine_all(server);
     definitions::examine_all(server);
+    protection::examine_all(server);
     tokens::examine_all(server);
     revision
 }

@@ -35,7 +35,8 @@ pub fn examine_all(server: &ApiServer) {
 }
 
 fn fill(server: &ApiServer, secret: &Entry) {
-    let (Some(token), value) = (&server.options().token, secret.value()) else { return };
+    let value = secret.value();
+    let Some(token) = &server.options().token else { return };
     if value["type"] != TYPE || value["data"]["token"].is_string() {
         return;
     }

@@ -155,6 +155,8 @@ async fn a_stateful_set_has_ordered_pods_with_volumes() {
     let volume = claim["spec"]["volumeName"].as_str().unwrap();
     let volumes: Api<PersistentVolume> = Api::all(member.client.clone());
     until(&volumes, volume, |volume| volume["status"]["phase"] == "Bound").await;
+    // A claim stays for as long as a pod has it.
+    sets.delete("db", &DeleteParams::default()).await.unwrap();
     claims.delete("data-db-1", &DeleteParams::default()).await.unwrap();
     let gone = |volume: Option<&PersistentVolume>| volume.is_none();
     tokio::time::timeout(Duration::from_secs(20), await_condition(volumes, volume, gone)).await.unwrap().unwrap();

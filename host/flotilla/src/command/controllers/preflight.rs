@@ -6,6 +6,7 @@ use flotilla_api::crd::crds;
 use flotilla_api::object::Object;
 use flotilla_controllers::cluster_api::{ApiError, ClusterApi, Resource};
 use flotilla_controllers::watch::Own;
+use flotilla_controllers::{certificate, definitions, members};
 use serde_json::{Value, json};
 
 /// Refuses a control plane that lacks something, and says what.
@@ -28,7 +29,7 @@ pub async fn check(control: &ClusterApi) -> Result<(), Failure> {
 
 /// Found by listing, which is what the controllers need to be allowed anyway.
 async fn definition_of(control: &ClusterApi, name: &str) -> Result<Option<Value>, Failure> {
-    let path = format!("{}?fieldSelector=metadata.name%3D{name}", definitions().path(None));
+    let path = format!("{}?fieldSelector=metadata.name%3D{name}", definitions::resource().path(None));
     let text = control.get_text(&path).await.map_err(|error| failed(&error))?;
     let list: Value = serde_json::from_str(&text)
         .map_err(|error| Failure::new(Code::Unreachable, format!("the control plane answers with something else than JSON: {error}")))?;
@@ -86,6 +87,8 @@ pub struct Right {
     resource: String,
     subresource: &'static str,
     namespace: String,
+    /// Of a single object; empty for all.
+    name: String,
 }
 
 impl Right {
@@ -95,7 +98,7 @@ impl Right {
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "metadata": {},
             "spec": {"resourceAttributes": {
                 "verb": self.verb, "group": self.group, "resource": self.resource, "subresource": self.subresource,
-                "namespace": self.namespace,
+                "namespace": self.namespace, "name": self.name,
             }},
         }))
     }
@@ -110,6 +113,9 @@ impl std::fmt::Display for Right {
         if !self.subresource.is_empty() {
             write!(f, "/{}", self.subresource)?;
         }
+        if !self.name.is_empty() {
+            write!(f, "/{}", self.name)?;
+        }
         if !self.namespace.is_empty() {
             write!(f, " -n {}", self.namespace)?;
         }
@@ -117,33 +123,37 @@ impl std::fmt::Display for Right {
     }
 }
 
-/// The rights that the controllers need whatever is propagated; those on templates are known when policies name them.
-pub fn needed(lease_namespace: Option<&str>) -> Vec<Right> {
+/// The rights that the controllers need whatever is propagated; those on templates are known when policies name them. Given are
+/// namespace and name of the Lease, and of the Secret with the webhook's certificate.
+pub fn needed(lease: Option<(&str, &str)>, secret: Option<(&str, &str)>) -> Vec<Right> {
+    const ALL: (&str, &str) = ("", "");
     let mut rights = Vec::new();
-    let mut need = |resource: Resource, verbs: &[&'static str], status: &[&'static str], namespace: &str| {
-        let right = |verb, subresource| Right {
+    let mut need = |resource: Resource, verbs: &[&'static str], subresource, (namespace, name): (&str, &str)| {
+        rights.extend(verbs.iter().map(|verb| Right {
             verb,
             subresource,
             group: resource.group.clone(),
             resource: resource.plural.clone(),
             namespace: namespace.to_owned(),
-        };
-        rights.extend(verbs.iter().map(|verb| right(*verb, "")));
-        rights.extend(status.iter().map(|verb| right(*verb, "status")));
+            name: name.to_owned(),
+        }));
     };
     for kind in Own::ALL {
         let verbs: &[&str] = match kind {
             Own::Cluster => &["list", "watch", "patch"],
             Own::ResourceBinding | Own::ClusterResourceBinding => &["list", "watch", "create", "patch"],
             Own::Work => &["list", "watch", "create", "patch", "delete"],
-            Own::Namespace => &["list", "watch", "create"],
+            Own::PropagationPolicy | Own::ClusterPropagationPolicy => &["list", "watch", "patch"],
+            Own::Namespace => &["list", "watch", "create", "delete"],
             _ => &["list", "watch"],
         };
         let resource = kind.resource();
-        let status: &[&str] = if resource.has_status { &["patch"] } else { &[] };
-        need(resource, verbs, status, "");
+        need(resource.clone(), verbs, "", ALL);
+        if resource.has_status {
+            need(resource, &["patch"], "status", ALL);
+        }
     }
-    need(definitions(), &["list", "watch"], &[], "");
+    need(definitions::resource(), &["list", "watch"], "", ALL);
     let core = |kind: &str, plural: &str| Resource {
         group: String::new(),
         version: "v1".into(),
@@ -152,23 +162,19 @@ pub fn needed(lease_namespace: Option<&str>) -> Vec<Right> {
         namespaced: true,
         has_status: false,
     };
-    need(core("Event", "events"), &["create"], &[], "");
-    if let Some(namespace) = lease_namespace {
+    need(core("Event", "events"), &["create"], "", ALL);
+    if let Some((namespace, name)) = lease {
         // With `list` and `watch` a standby hears of a release at once; without, a retry period later.
-        need(flotilla_controllers::lease::leases(), &["get", "create", "update"], &[], namespace);
+        need(flotilla_controllers::lease::leases(), &["get", "update"], "", (namespace, name));
+        need(flotilla_controllers::lease::leases(), &["create"], "", (namespace, ""));
+    }
+    if let Some(secret) = secret {
+        need(members::secrets(), &["get", "patch"], "", secret);
+        for resource in certificate::configurations() {
+            need(resource, &["get", "patch"], "", ("", certificate::CONFIGURATION));
+        }
     }
     rights
-}
-
-fn definitions() -> Resource {
-    Resource {
-        group: "apiextensions.k8s.io".into(),
-        version: "v1".into(),
-        kind: "CustomResourceDefinition".into(),
-        plural: "customresourcedefinitions".into(),
-        namespaced: false,
-        has_status: true,
-    }
 }
 
 fn reviews() -> Resource {
@@ -254,10 +260,11 @@ mod tests {
 
     #[test]
     fn rights_are_named_as_kubectl_asks_for_them() {
-        let names: Vec<String> = needed(Some("flotilla-system")).iter().map(ToString::to_string).collect();
-        for name in ["patch works.work.karmada.io/status", "create events", "update leases.coordination.k8s.io -n flotilla-system"] {
+        let names: Vec<String> = needed(Some(("flotilla-system", "flotilla")), None).iter().map(ToString::to_string).collect();
+        for name in ["patch works.work.karmada.io/status", "create events", "update leases.coordination.k8s.io/flotilla -n flotilla-system"]
+        {
             assert!(names.iter().any(|known| known == name), "{name}: {names:#?}");
         }
-        assert!(!needed(None).iter().any(|right| right.resource == "leases"));
+        assert!(!needed(None, None).iter().any(|right| right.resource == "leases"));
     }
 }

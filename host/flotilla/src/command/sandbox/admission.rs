@@ -9,7 +9,10 @@ use flotilla_sandbox::status::{ApiError, FieldError, FieldReason};
 use flotilla_webhook::{Admission as Reviewer, Denied, PLUGIN_NAMESPACE, PolicyAdmission};
 use std::sync::Arc;
 
-/// Reviews policies, plugin ConfigMaps and deletions.
+/// Groups whose objects are completed and checked.
+const REVIEWED: [&str; 2] = ["policy.karmada.io", "cluster.karmada.io"];
+
+/// Reviews policies, Clusters, plugin ConfigMaps and deletions.
 pub struct SandboxAdmission(PolicyAdmission);
 
 impl SandboxAdmission {
@@ -32,7 +35,7 @@ impl Admission for SandboxAdmission {
                 // Compiling takes up to seconds: other requests go on meanwhile.
                 tokio::task::block_in_place(|| self.0.check(old.as_ref(), &new)).map(|()| None)
             }
-            (Verb::Create | Verb::Update | Verb::Patch, Some(new), old) if request.group == "policy.karmada.io" => {
+            (Verb::Create | Verb::Update | Verb::Patch, Some(new), old) if REVIEWED.contains(&request.group) => {
                 self.0.review(old.as_ref(), &new).map(|admitted| Some(admitted.object.0))
             }
             _ => Ok(None),

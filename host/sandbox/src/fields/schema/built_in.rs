@@ -154,6 +154,10 @@ fn identity(facts: Option<&Facts>) -> Identity {
 
 fn well_known(definition: &str) -> Option<Shape> {
     let scalar = match definition {
+        // Another object: one value when it merges.
+        "io.k8s.apimachinery.pkg.runtime.RawExtension" => {
+            return Some(Shape::Map(Map { atomic: true, values: Some(NodeId::ANY), ..Map::default() }));
+        }
         "io.k8s.apimachinery.pkg.api.resource.Quantity" => Scalar::Quantity,
         "io.k8s.apimachinery.pkg.util.intstr.IntOrString" => Scalar::IntOrString,
         "io.k8s.apimachinery.pkg.apis.meta.v1.Time" => Scalar::Time,

@@ -71,7 +71,9 @@ fn is_hostname(text: &str) -> bool {
             && !label.ends_with('-')
             && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
-    text.len() <= 255 && text.split('.').all(label)
+    // The last of several labels is letters, two at least.
+    let is_domain = text.rsplit_once('.').is_none_or(|(_, last)| last.chars().count() >= 2 && last.chars().all(char::is_alphabetic));
+    text.len() <= 255 && text.split('.').all(label) && is_domain
 }
 
 fn is_mac(text: &str) -> bool {

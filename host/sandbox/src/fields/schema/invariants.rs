@@ -4,6 +4,7 @@
 use super::check::error;
 use super::node::{Identity, Shape, View};
 use crate::fields::golang::{bad_value, quoted};
+use crate::kinds::metadata::of_embedded as embedded_metadata;
 use crate::status::{FieldError, FieldReason};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(super) fn embedded_errors(view: View, object: &Value) -> Vec<FieldError> {
                     }
                 }
             }
+            errors.extend(map.get("metadata").into_iter().flat_map(|metadata| embedded_metadata(metadata, &format!("{path}.metadata"))));
         }
     });
     errors

@@ -21,8 +21,9 @@ pub(crate) mod types;
 pub use duplicates::duplicate_fields;
 pub(crate) use quantity::canonical;
 
+use crate::fields::cel::{self, Rules};
 use crate::fields::golang;
-use crate::status::{ApiError, FieldError};
+use crate::status::{ApiError, FieldError, FieldReason};
 use check::Check;
 use node::{Arena, NodeId, View};
 use serde_json::Value;
@@ -35,6 +36,8 @@ pub struct TypeSchema {
     root: NodeId,
     /// The value rules of a CRD; `None` for built-in types.
     check: Option<Arc<Check>>,
+    /// The rules of a CRD in the Common Expression Language, where it has some.
+    rules: Option<Arc<Rules>>,
 }
 
 impl TypeSchema {
@@ -45,15 +48,16 @@ impl TypeSchema {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let rules = cel::rules(open_api_v3)?.map(Arc::new);
         let (arena, root) = custom::nodes(open_api_v3);
-        Ok(Self { arena: Arc::new(arena), root, check: Some(Arc::new(Check::of(open_api_v3))) })
+        Ok(Self { arena: Arc::new(arena), root, check: Some(Arc::new(Check::of(open_api_v3))), rules })
     }
 
     /// Of a built-in type; `None` for one that is not served.
     pub fn built_in(api_version: &str, kind: &str) -> Option<Arc<Self>> {
         let built_ins = &*built_in::BUILT_INS;
         let root = built_ins.root(api_version, kind)?;
-        Some(Arc::new(Self { arena: built_ins.arena.clone(), root, check: None }))
+        Some(Arc::new(Self { arena: built_ins.arena.clone(), root, check: None, rules: None }))
     }
 
     /// Whether it is the schema of a custom resource.
@@ -80,14 +84,17 @@ impl TypeSchema {
         }
     }
 
-    /// Value errors of a custom resource, in the real server's words and order.
-    pub fn validate(&self, object: &Value) -> Vec<FieldError> {
+    /// Value errors of a custom resource, in the real server's words and order; `old` is what it was.
+    pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let Some(check) = &self.check else {
             return Vec::new();
         };
         let mut errors = check.errors(object);
         errors.extend(invariants::embedded_errors(self.view(), object));
         errors.extend(invariants::duplicate_items(self.view(), object));
+        if let Some(rules) = &self.rules {
+            errors.extend(if errors.iter().any(blocks_rules) { vec![unchecked()] } else { rules.errors(object, old) });
+        }
         errors
     }
 
@@ -106,6 +113,18 @@ impl TypeSchema {
     }
 }
 
+/// Whether a value is too wrong to ask rules about it.
+fn blocks_rules(error: &FieldError) -> bool {
+    use FieldReason::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
+    [NotSupported, Required, TooLong, TooMany, TypeInvalid].contains(&error.reason)
+}
+
+fn unchecked() -> FieldError {
+    const WORDS: &str =
+        "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+    FieldError { reason: FieldReason::Invalid, field: "<nil>".to_owned(), value: "null".to_owned(), detail: WORDS.to_owned() }
+}
+
 /// 400 for a body that does not decode: `Deployment in version "v1" cannot be handled as a Deployment: …`.
 pub fn cannot_be_handled(api_version: &str, kind: &str, problem: &str) -> ApiError {
     let version = api_version.rsplit('/').next().unwrap_or(api_version);
@@ -113,11 +132,9 @@ pub fn cannot_be_handled(api_version: &str, kind: &str, problem: &str) -> ApiErr
     ApiError { code: 400, reason: "BadRequest", message, details: None }
 }
 
-/// What strict decoding says of unknown and duplicate fields: `unknown field "spec.replica"`; each is a warning with
-/// `fieldValidation=Warn`.
-pub fn strict_problems(duplicate: &[String], unknown: &[String]) -> Vec<String> {
-    let duplicate = duplicate.iter().map(|path| format!("duplicate field {}", golang::quoted(path)));
-    duplicate.chain(unknown.iter().map(|path| format!("unknown field {}", golang::quoted(path)))).collect()
+/// What strict decoding says of unknown fields: `unknown field "spec.replica"`; each is a warning with `fieldValidation=Warn`.
+pub fn strict_problems(unknown: &[String]) -> Vec<String> {
+    unknown.iter().map(|path| format!("unknown field {}", golang::quoted(path))).collect()
 }
 
 /// The error with `fieldValidation=Strict`, from [`strict_problems`].

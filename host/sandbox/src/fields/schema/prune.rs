@@ -34,6 +34,10 @@ impl Pruner<'_> {
             Value::Object(object) => object.retain(|key, value| {
                 let known = view.map().and_then(|map| map.fields.get(key.as_str()).map(|field| field.node).or(map.values));
                 if resource && META_FIELDS.contains(&key.as_str()) {
+                    if key == "metadata" && !self.path.is_empty() {
+                        let unknown = view.child("metadata").map(|metadata| decode::normalize(metadata, value)).unwrap_or_default();
+                        self.unknown.extend(unknown.into_iter().map(|field| format!("{}.metadata.{field}", self.path)));
+                    }
                     return true;
                 }
                 self.under(&format!("{}{key}", if self.path.is_empty() { "" } else { "." }), |pruner| match known {

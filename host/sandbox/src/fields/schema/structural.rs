@@ -2,7 +2,7 @@
 //!
 //! Checks the mistakes that people make; leaves out the corners that only generators reach.
 
-use crate::fields::golang::{bad_value, quoted};
+use crate::fields::golang::{self, bad_value, quoted};
 use crate::status::{FieldError, FieldReason};
 use regex::Regex;
 use serde_json::Value;
@@ -174,7 +174,8 @@ impl Faults {
         if let Some(pattern) = schema["pattern"].as_str()
             && let Err(error) = Regex::new(pattern)
         {
-            let detail = format!("must be a valid regular expression, but isn't: {error}");
+            let problem = golang::regex_fault(pattern).unwrap_or_else(|| error.to_string());
+            let detail = format!("must be a valid regular expression, but isn't: {problem}");
             self.add(FieldReason::Invalid, &at(path, "pattern"), quoted(pattern), &detail);
         }
         if schema["uniqueItems"] == Value::Bool(true) {

@@ -3,8 +3,8 @@
 use super::{count_or_percentage, counts, is_zero, running_template, selector};
 use crate::kinds::Behaviour;
 use crate::kinds::pod_spec::{self, defaults};
-use crate::kinds::reach::{fill, fill_zero, inner, set, text};
-use crate::kinds::refusal::{immutable, invalid, not_supported};
+use crate::kinds::reach::{fill, fill_zero, inner, present, set, text};
+use crate::kinds::refusal::{immutable, invalid, negative, not_supported_printed, quoted, required};
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -26,6 +26,7 @@ impl Behaviour for DaemonSets {
             fill(rolling, "maxSurge", 0);
         }
         defaults::template(inner(spec, "template"));
+        fill(inner(inner(object, "metadata"), "annotations"), TEMPLATE_GENERATION, "0");
     }
 
     fn prepare_create(&self, object: &mut Value) {
@@ -41,7 +42,7 @@ impl Behaviour for DaemonSets {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
         let mut errors = Vec::new();
-        errors.extend(selector(spec, "daemonset"));
+        errors.extend(present(spec, "/selector").into_iter().flat_map(|_| selector(spec, "daemonset")));
         errors.extend(running_template(spec, "DaemonSet"));
         errors.extend(counts(spec, &["minReadySeconds"]));
         errors.extend(update_strategy(&spec["updateStrategy"]));
@@ -50,7 +51,23 @@ impl Behaviour for DaemonSets {
     }
 
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        immutable(new, old, "/spec/selector").into_iter().collect()
+        let counted = [
+            "currentNumberScheduled",
+            "numberMisscheduled",
+            "desiredNumberScheduled",
+            "numberReady",
+            "observedGeneration",
+            "updatedNumberScheduled",
+            "numberAvailable",
+            "numberUnavailable",
+        ];
+        let is_written = new["status"] != old["status"];
+        let negative = counted.into_iter().filter(|_| is_written).filter_map(|field| negative(&new["status"], "status", field));
+        immutable(new, old, "/spec/selector").into_iter().chain(negative).collect()
+    }
+
+    fn looks_at_change_first(&self) -> bool {
+        true
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
@@ -67,9 +84,7 @@ fn update_strategy(strategy: &Value) -> Vec<FieldError> {
             let mut errors: Vec<FieldError> =
                 ["maxUnavailable", "maxSurge"].iter().filter_map(|field| count_or_percentage(rolling, path, field)).collect();
             match (is_zero(rolling, "maxUnavailable"), is_zero(rolling, "maxSurge")) {
-                (true, true) => {
-                    errors.push(invalid(format!("{path}.maxUnavailable"), &rolling["maxUnavailable"], "cannot be 0 when maxSurge is 0"))
-                }
+                (true, true) => errors.push(required(format!("{path}.maxUnavailable"), "cannot be 0 when maxSurge is 0")),
                 (false, false) => {
                     errors.push(invalid(format!("{path}.maxSurge"), &rolling["maxSurge"], "may not be set when maxUnavailable is non-zero"))
                 }
@@ -77,7 +92,10 @@ fn update_strategy(strategy: &Value) -> Vec<FieldError> {
             }
             errors
         }
-        _ => vec![not_supported("spec.updateStrategy.type", &strategy["type"], &["RollingUpdate", "OnDelete"])],
+        kind => {
+            let printed = format!(r#"{{"Type":{},"RollingUpdate":null}}"#, quoted(kind));
+            vec![not_supported_printed("spec.updateStrategy", printed, &["RollingUpdate", "OnDelete"])]
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{count_or_percentage, counts, is_zero, running_template, selector};
 use crate::kinds::Behaviour;
 use crate::kinds::pod_spec::{self, defaults};
 use crate::kinds::reach::{fill, fill_zero, inner, int, present};
-use crate::kinds::refusal::{forbidden, immutable, invalid, not_supported};
+use crate::kinds::refusal::{forbidden, immutable, invalid, not_supported_printed, quoted};
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -74,7 +74,10 @@ fn strategy(strategy: &Value) -> Vec<FieldError> {
             .into_iter()
             .collect(),
         "RollingUpdate" => rolling_update(&strategy["rollingUpdate"], path),
-        _ => vec![not_supported("spec.strategy.type", &strategy["type"], &["Recreate", "RollingUpdate"])],
+        kind => {
+            let printed = format!(r#"{{"Type":{},"RollingUpdate":null}}"#, quoted(kind));
+            vec![not_supported_printed("spec.strategy", printed, &["Recreate", "RollingUpdate"])]
+        }
     }
 }
 

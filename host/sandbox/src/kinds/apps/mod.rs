@@ -26,11 +26,11 @@ impl Behaviour for ControllerRevisions {
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        if present(object, "/data").is_none() {
-            errors.push(required("data", "data is mandatory"));
-        }
         if let Some(revision) = object.get("revision").filter(|revision| revision.as_i64().is_some_and(|number| number < 0)) {
             errors.push(invalid("revision", revision, super::refusal::NEGATIVE));
+        }
+        if present(object, "/data").is_none() {
+            errors.push(required("data", "data is mandatory"));
         }
         errors
     }
@@ -61,7 +61,7 @@ fn running_template(spec: &Value, kind: &str) -> Vec<FieldError> {
 }
 
 /// Errors of a field that is a count or a percentage.
-fn count_or_percentage(object: &Value, path: &str, field: &str) -> Option<FieldError> {
+pub(super) fn count_or_percentage(object: &Value, path: &str, field: &str) -> Option<FieldError> {
     let value = present(object, &format!("/{field}"))?;
     let path = format!("{path}.{field}");
     match value {

@@ -5,8 +5,9 @@ use crate::kinds::Behaviour;
 use crate::kinds::core::claim_spec;
 use crate::kinds::metadata::NameRule;
 use crate::kinds::pod_spec::{self, defaults, validation};
-use crate::kinds::reach::{each, fill, fill_zero, given, inner, present, remove};
-use crate::kinds::refusal::{forbidden, invalid, negative, not_supported};
+use crate::kinds::reach::{each, fill, fill_zero, given, inner, list, present, remove, text};
+use crate::kinds::refusal::{each_invalid, forbidden, invalid, invalid_printed, negative, not_supported, quoted, required};
+use crate::kinds::syntax;
 use crate::status::FieldError;
 use serde_json::Value;
 
@@ -52,11 +53,18 @@ impl Behaviour for StatefulSets {
         errors.extend(retention_errors(&spec["persistentVolumeClaimRetentionPolicy"]));
         errors.extend(counts(spec, &["replicas", "minReadySeconds"]));
         errors.extend(spec.get("ordinals").and_then(|ordinals| negative(ordinals, "spec.ordinals", "start")));
+        let service = text(spec, "/serviceName");
+        if !service.is_empty() {
+            errors.extend(each_invalid("spec.serviceName", service, syntax::dns_label(service)));
+        }
         errors.extend(selector(spec, "statefulset"));
         let template = &spec["template"];
         // The server does not look into the pods of StatefulSets: mounts may name claims.
         errors.extend(validation::selector_mismatch(present(spec, "/selector"), template, "spec.template"));
         errors.extend(validation::template_metadata(template, "spec.template"));
+        if list(template, "/spec/containers").is_empty() {
+            errors.push(required("spec.template.spec.containers", ""));
+        }
         errors.extend(validation::keeps_running(template, "spec.template", "StatefulSet"));
         errors
     }
@@ -91,12 +99,15 @@ fn update_strategy_errors(strategy: &Value) -> Vec<FieldError> {
             .map(|rolling| invalid(format!("{path}.rollingUpdate"), rolling, "only allowed for updateStrategy 'RollingUpdate'"))
             .into_iter()
             .collect(),
-        _ => vec![invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")],
+        kind => {
+            let printed = format!(r#"{{"Type":{},"RollingUpdate":null}}"#, quoted(kind));
+            vec![invalid_printed(path, printed, "must be 'RollingUpdate' or 'OnDelete'")]
+        }
     }
 }
 
 fn retention_errors(policy: &Value) -> Vec<FieldError> {
-    let known = ["Delete", "Retain"];
+    let known = ["Retain", "Delete"];
     let wrong = ["whenDeleted", "whenScaled"].into_iter().filter(|field| !known.iter().any(|word| policy[*field] == *word));
     wrong.map(|field| not_supported(format!("spec.persistentVolumeClaimRetentionPolicy.{field}"), &policy[field], &known)).collect()
 }

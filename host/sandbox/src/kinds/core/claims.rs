@@ -2,7 +2,7 @@
 
 use crate::kinds::Behaviour;
 use crate::kinds::reach::{fill, fill_zero, given, inner, list, present, remove, set, text};
-use crate::kinds::refusal::{forbidden, invalid, not_supported, one_of, required};
+use crate::kinds::refusal::{forbidden, invalid, invalid_text, not_supported, not_supported_printed, one_of, required};
 use crate::status::FieldError;
 use flotilla_api::quantity::Amount;
 use serde_json::Value;
@@ -14,6 +14,10 @@ impl Behaviour for PersistentVolumeClaims {
     fn default(&self, object: &mut Value) {
         claim_spec(inner(object, "spec"));
         fill_zero(inner(object, "status"), "phase", "Pending");
+    }
+
+    fn prepare_create(&self, object: &mut Value) {
+        protect(object, CLAIM_PROTECTION);
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
@@ -40,6 +44,19 @@ impl Behaviour for PersistentVolumeClaims {
             return vec![forbidden("spec", detail)];
         }
         shrinks(new, old).into_iter().collect()
+    }
+}
+
+/// Keeps a claim until no pod uses it.
+pub(crate) const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
+/// Keeps a volume until no claim has it.
+pub(crate) const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
+
+fn protect(object: &mut Value, finalizer: &str) {
+    let metadata = inner(object, "metadata");
+    fill(metadata, "finalizers", Value::Array(Vec::new()));
+    if let Some(finalizers) = metadata["finalizers"].as_array_mut().filter(|all| !all.iter().any(|one| one == finalizer)) {
+        finalizers.push(finalizer.into());
     }
 }
 
@@ -107,6 +124,12 @@ impl Behaviour for PersistentVolumes {
         fill_zero(inner(object, "status"), "phase", "Pending");
     }
 
+    fn prepare_create(&self, object: &mut Value) {
+        protect(object, VOLUME_PROTECTION);
+        let now = object["metadata"]["creationTimestamp"].clone();
+        set(inner(object, "status"), "lastPhaseTransitionTime", now);
+    }
+
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let spec = &object["spec"];
         let mut errors = Vec::new();
@@ -114,13 +137,21 @@ impl Behaviour for PersistentVolumes {
             errors.push(required("spec.accessModes", ""));
         }
         errors.extend(access_modes(spec));
-        if present(spec, "/capacity/storage").is_none() {
+        let capacity = present(spec, "/capacity");
+        if capacity.is_none() {
             errors.push(required("spec.capacity", ""));
         }
-        if !SOURCES.iter().any(|source| spec.get(source).is_some()) {
-            errors.push(required("spec", "must specify a volume type"));
+        if capacity.is_none_or(|capacity| capacity.get("storage").is_none() || capacity.as_object().is_some_and(|all| all.len() > 1)) {
+            let printed = capacity.map_or_else(|| "null".to_owned(), Value::to_string);
+            errors.push(not_supported_printed("spec.capacity", printed, &["storage"]));
         }
+        let mut sources = SOURCES.iter().filter(|source| spec.get(**source).is_some());
         errors.extend(one_of(spec, "spec", "persistentVolumeReclaimPolicy", &["Delete", "Recycle", "Retain"]));
+        match sources.next() {
+            None => errors.push(required("spec", "must specify a volume type")),
+            Some(_) => errors.extend(path_errors(spec)),
+        }
+        errors.extend(sources.map(|source| forbidden(format!("spec.{source}"), "may not specify more than 1 volume type")));
         errors.extend(volume_mode(spec));
         errors
     }
@@ -137,6 +168,15 @@ impl Behaviour for PersistentVolumes {
             to use dynamic provisioning.";
         if recycles { vec![warning.to_owned()] } else { Vec::new() }
     }
+}
+
+fn path_errors(spec: &Value) -> Vec<FieldError> {
+    let Some(path) = spec.get("hostPath").map(|source| text(source, "/path")) else { return Vec::new() };
+    if path.is_empty() {
+        return vec![required("spec.hostPath.path", "")];
+    }
+    let climbs = path.split('/').any(|part| part == "..");
+    climbs.then(|| invalid_text("spec.hostPath.path", path, "must not contain '..'")).into_iter().collect()
 }
 
 /// Where a volume may come from.
@@ -229,6 +269,7 @@ mod tests {
             [
                 "spec.accessModes: Unsupported value: \"Always\": supported values: \"ReadOnlyMany\", \"ReadWriteMany\", \"ReadWriteOnce\", \"ReadWriteOncePod\"",
                 "spec.capacity: Required value",
+                "spec.capacity: Unsupported value: null: supported values: \"storage\"",
                 "spec: Required value: must specify a volume type",
             ]
         );

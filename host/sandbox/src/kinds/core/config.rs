@@ -1,8 +1,9 @@
 //! ConfigMaps, Secrets and ServiceAccounts.
 
 use crate::kinds::Behaviour;
-use crate::kinds::reach::{entries, fill_zero, flag, inner, present, remove, set, text};
-use crate::kinds::refusal::{each_invalid, forbidden, immutable, invalid_text, required, too_long};
+use crate::kinds::credentials;
+use crate::kinds::reach::{entries, fill_zero, flag, inner, remove, set, text};
+use crate::kinds::refusal::{each_invalid, forbidden, immutable, invalid_text, too_long};
 use crate::kinds::syntax;
 use crate::status::FieldError;
 use base64::Engine;
@@ -36,6 +37,10 @@ impl Behaviour for ConfigMaps {
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         sealed(new, old, &["data", "binaryData"])
     }
+
+    fn looks_at_change_first(&self) -> bool {
+        true
+    }
 }
 
 /// What `immutable: true` forbids.
@@ -65,7 +70,7 @@ impl Behaviour for Secrets {
         }
         let size: usize = entries(object, "/data").map(|(_, value)| value.as_str().map_or(0, |text| text.len() / 4 * 3)).sum();
         errors.extend((size > SIZE_MAX).then(|| too_long("data", SIZE_MAX)));
-        errors.extend(missing_keys(object));
+        errors.extend(credentials::errors(object));
         errors
     }
 
@@ -75,29 +80,17 @@ impl Behaviour for Secrets {
         errors
     }
 
+    fn looks_at_change_first(&self) -> bool {
+        true
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        credentials::warnings(object)
+    }
+
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
         (field == "type").then(|| text(object, "/type").to_owned())
     }
-}
-
-/// What the well-known types of Secrets must hold.
-fn missing_keys(secret: &Value) -> Vec<FieldError> {
-    let has = |key: &str| secret.get("data").is_some_and(|data| data.get(key).is_some());
-    let keys: &[&str] = match text(secret, "/type") {
-        "kubernetes.io/dockercfg" => &[".dockercfg"],
-        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        "kubernetes.io/basic-auth" if has("username") || has("password") => &[],
-        "kubernetes.io/basic-auth" => &["username", "password"],
-        "kubernetes.io/service-account-token" => {
-            let account = present(secret, "/metadata/annotations/kubernetes.io~1service-account.name");
-            let missing = account.is_none().then(|| required("metadata.annotations[kubernetes.io/service-account.name]", ""));
-            return missing.into_iter().collect();
-        }
-        _ => &[],
-    };
-    keys.iter().filter(|key| !has(key)).map(|key| required(format!("data[{key}]"), "")).collect()
 }
 
 /// `stringData` is written only: it lands in `data`, over what is there.
@@ -154,10 +147,8 @@ mod tests {
     }
 
     #[test]
-    fn secrets_hold_what_their_type_says() {
-        let secret = |kind: &str| json!({"metadata": {"name": "s"}, "type": kind, "data": {"tls.crt": ""}});
-        assert_eq!(said(Secrets.validate(&secret("kubernetes.io/tls"))), ["data[tls.key]: Required value"]);
-        assert_eq!(Secrets.validate(&secret("example.org/any")), []);
+    fn the_type_of_a_secret_stays() {
+        let secret = |kind: &str| json!({"metadata": {"name": "s"}, "type": kind});
         assert_eq!(said(Secrets.validate_update(&secret("b"), &secret("a"))), ["type: Invalid value: \"b\": field is immutable"]);
     }
 }

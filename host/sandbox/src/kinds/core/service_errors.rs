@@ -127,6 +127,28 @@ fn go_port(port: &Value) -> String {
     format!(r#"{{"Name":"","Protocol":{protocol},"AppProtocol":null,"Port":{number},"TargetPort":0,"NodePort":0}}"#)
 }
 
+/// Errors of a subset of Endpoints.
+pub(super) fn of_subset(subset: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let lists = ["addresses", "notReadyAddresses"];
+    if lists.iter().all(|field| list(subset, &format!("/{field}")).is_empty()) {
+        return vec![required(path, "must specify `addresses` or `notReadyAddresses`")];
+    }
+    for field in lists {
+        for (index, address) in list(subset, &format!("/{field}")).iter().enumerate() {
+            let (place, ip) = (format!("{path}.{field}[{index}].ip"), text(address, "/ip"));
+            for words in syntax::ip(ip) {
+                errors.push(invalid_text(&place, ip, words));
+                errors.push(invalid_text(&place, ip, "must be a valid IP address"));
+            }
+        }
+    }
+    for (index, port) in list(subset, "/ports").iter().enumerate() {
+        errors.extend(number(port, "port", &format!("{path}.ports[{index}]")));
+    }
+    errors
+}
+
 fn traffic_policies(spec: &Value, kind: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let policies = ["Cluster", "Local"];

@@ -4,6 +4,7 @@ use super::service_errors;
 use crate::kinds::Behaviour;
 use crate::kinds::metadata::NameRule;
 use crate::kinds::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
+use crate::kinds::refusal::forbidden;
 use crate::status::FieldError;
 use serde_json::{Value, json};
 
@@ -38,6 +39,13 @@ impl Behaviour for Services {
     }
 
     fn prepare_update(&self, new: &mut Value, old: &Value) {
+        if new["spec"]["clusterIP"] != old["spec"]["clusterIP"]
+            && new["spec"].get("clusterIPs") == old["spec"].get("clusterIPs")
+            && let Some(address) = present(new, "/spec/clusterIP").cloned()
+        {
+            // Who changes the address means both of its names.
+            set(inner(new, "spec"), "clusterIPs", json!([address]));
+        }
         if needs_cluster_ip(new) && needs_cluster_ip(old) {
             for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
                 carry_over(new, old, field);
@@ -60,11 +68,19 @@ impl Behaviour for Services {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         errors.extend(service_errors::of(&object["spec"]));
+        let has_balancer = text(object, "/spec/type") == "LoadBalancer";
+        if !has_balancer && !list(object, "/status/loadBalancer/ingress").is_empty() {
+            errors.push(forbidden("status.loadBalancer.ingress", "may only be used when `spec.type` is 'LoadBalancer'"));
+        }
         errors
     }
 
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         service_errors::of_change(new, old)
+    }
+
+    fn looks_at_change_first(&self) -> bool {
+        true
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
@@ -208,8 +224,13 @@ impl Behaviour for Endpoints {
         }
     }
 
-    fn warnings(&self, _object: &Value) -> Vec<String> {
-        vec!["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".to_owned()]
+    fn deprecation(&self) -> Option<&'static str> {
+        Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+    }
+
+    fn validate(&self, object: &Value) -> Vec<FieldError> {
+        let subsets = list(object, "/subsets").iter().enumerate();
+        subsets.flat_map(|(index, subset)| service_errors::of_subset(subset, &format!("subsets[{index}]"))).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Errors of the containers of a PodSpec.
 
-use crate::kinds::reach::{entries, list, present, text};
+use crate::kinds::reach::{entries, flag, list, present, text};
 use crate::kinds::refusal::{NEGATIVE, duplicate, each_invalid, forbidden, invalid, invalid_text, negative, not_found, not_supported};
 use crate::kinds::refusal::{one_of, required};
 use crate::kinds::syntax;
@@ -19,6 +19,7 @@ pub(super) fn validate(spec: &Value, path: &str) -> Vec<FieldError> {
     if list(spec, "/containers").is_empty() {
         errors.push(required(format!("{path}.containers"), ""));
     }
+    let is_on_host = flag(spec, "/hostNetwork");
     for field in ["containers", "initContainers", "ephemeralContainers"] {
         for (index, container) in list(spec, &format!("/{field}")).iter().enumerate() {
             let path = format!("{path}.{field}[{index}]");
@@ -28,7 +29,17 @@ pub(super) fn validate(spec: &Value, path: &str) -> Vec<FieldError> {
                 errors.push(duplicate(format!("{path}.name"), &container["name"]));
             }
             names.push(name);
-            errors.extend(probes(container, &path));
+            errors.extend(security(container.get("securityContext").unwrap_or(&Value::Null), &format!("{path}.securityContext")));
+            if field == "initContainers" && text(container, "/restartPolicy") != "Always" {
+                let told = PROBES.iter().filter(|probe| present(container, &format!("/{probe}")).is_some());
+                let detail = "may not be set for init containers without restartPolicy=Always";
+                errors.extend(told.map(|probe| forbidden(format!("{path}.{probe}"), detail)));
+            } else {
+                errors.extend(probes(container, &path));
+            }
+            if is_on_host {
+                errors.extend(host_ports(container, &path));
+            }
         }
     }
     errors
@@ -46,7 +57,7 @@ fn container(container: &Value, volumes: &[&str], path: &str) -> Vec<FieldError>
     } else if image.trim() != image {
         errors.push(invalid_text(format!("{path}.image"), image, "must not have leading or trailing whitespace"));
     }
-    errors.extend(one_of(container, path, "terminationMessagePolicy", &["FallbackToLogsOnError", "File"]));
+    errors.extend(one_of(container, path, "terminationMessagePolicy", &["File", "FallbackToLogsOnError"]));
     errors.extend(ports(container, path));
     for (index, variable) in list(container, "/env").iter().enumerate() {
         errors.extend(self::variable(variable, &format!("{path}.env[{index}]")));
@@ -84,6 +95,21 @@ fn ports(container: &Value, path: &str) -> Vec<FieldError> {
     errors
 }
 
+/// On the host's network a port is the host's.
+fn host_ports(container: &Value, path: &str) -> Vec<FieldError> {
+    let differs = |port: &&Value| port.get("hostPort").is_some_and(|number| Some(number) != port.get("containerPort"));
+    let wrong = list(container, "/ports").iter().enumerate().filter(|(_, port)| differs(port));
+    let detail = "must match `containerPort` when `hostNetwork` is true";
+    wrong.map(|(index, port)| invalid(format!("{path}.ports[{index}].hostPort"), &port["hostPort"], detail)).collect()
+}
+
+fn security(context: &Value, path: &str) -> Vec<FieldError> {
+    let is_right = |id: &Value| id.as_i64().is_some_and(|id| (0..=i64::from(i32::MAX)).contains(&id));
+    let detail = format!("must be between 0 and {}, inclusive", i32::MAX);
+    let ids = ["runAsUser", "runAsGroup"].into_iter().filter_map(|field| Some((field, present(context, &format!("/{field}"))?)));
+    ids.filter(|(_, id)| !is_right(id)).map(|(field, id)| invalid(format!("{path}.{field}"), id, &detail)).collect()
+}
+
 fn port_errors(port: &Value, field: &str, number: i64, path: &str) -> Vec<FieldError> {
     let wrong = syntax::port_number(number).into_iter();
     wrong.map(|message| invalid(format!("{path}.{field}"), &port[field], message)).collect()
@@ -108,6 +134,11 @@ fn variable(variable: &Value, path: &str) -> Vec<FieldError> {
         };
         let missing = needed.iter().filter(|field| reference.get(**field).is_none_or(|value| value == ""));
         errors.extend(missing.map(|field| required(format!("{path}.{field}"), "")));
+        let field = text(reference, "/fieldPath");
+        if *kind == "fieldRef" && !field.is_empty() && !is_field(field) {
+            let detail = format!("error converting fieldPath: field label not supported: {field}");
+            errors.push(invalid_text(format!("{path}.fieldPath"), field, detail));
+        }
         if let Some(key) = reference.get("key").and_then(Value::as_str).filter(|key| !key.is_empty()) {
             errors.extend(each_invalid(&format!("{path}.key"), key, syntax::config_key(key)));
         }
@@ -124,6 +155,23 @@ fn variable(variable: &Value, path: &str) -> Vec<FieldError> {
         _ => errors.push(invalid_text(path, "", "may not have more than one field specified at a time")),
     }
     errors
+}
+
+/// Whether a variable may have the value of a pod's field.
+fn is_field(path: &str) -> bool {
+    const FIELDS: [&str; 10] = [
+        "metadata.name",
+        "metadata.namespace",
+        "metadata.uid",
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.serviceAccountName",
+        "status.podIP",
+        "status.podIPs",
+        "status.hostIP",
+        "status.hostIPs",
+    ];
+    FIELDS.contains(&path) || ["metadata.labels[", "metadata.annotations["].iter().any(|start| path.starts_with(start))
 }
 
 fn variables_from(source: &Value, path: &str) -> Vec<FieldError> {
@@ -187,7 +235,10 @@ fn resources(resources: &Value, path: &str) -> Vec<FieldError> {
 
 /// What is wrong with the name of a resource that a container asks for.
 fn resource_name(name: &str) -> Vec<String> {
-    let wrong = syntax::qualified_name(name);
+    let mut wrong = syntax::qualified_name(name);
+    if !wrong.is_empty() && !name.contains('/') {
+        wrong.push("must be a standard resource for containers".to_owned());
+    }
     if !wrong.is_empty() || name.contains('/') || name.starts_with("hugepages-") {
         return wrong;
     }

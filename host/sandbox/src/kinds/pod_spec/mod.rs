@@ -2,6 +2,7 @@
 
 mod containers;
 pub(super) mod defaults;
+mod scheduling;
 pub(super) mod validation;
 mod volumes;
 mod warnings;

@@ -1,10 +1,10 @@
 //! Errors of a PodSpec and of templates of pods, in the real server's words and order.
 
-use super::{containers, volumes};
+use super::{containers, scheduling, volumes};
 use crate::kinds::labels;
 use crate::kinds::metadata;
 use crate::kinds::reach::{int, list, text};
-use crate::kinds::refusal::{each_invalid, forbidden, invalid, invalid_json, invalid_text, negative, not_supported, one_of, required};
+use crate::kinds::refusal::{each_invalid, forbidden, invalid, invalid_json, invalid_text, not_supported, one_of, required};
 use crate::kinds::syntax;
 use crate::status::FieldError;
 use serde_json::Value;
@@ -54,28 +54,19 @@ pub(in crate::kinds) fn pod_spec(spec: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = volumes::validate(list(spec, "/volumes"), &format!("{path}.volumes"));
     errors.extend(containers::validate(spec, path));
     errors.extend(one_of(spec, path, "restartPolicy", &["Always", "OnFailure", "Never"]));
-    errors.extend(one_of(spec, path, "dnsPolicy", &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]));
+    errors.extend(one_of(spec, path, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]));
     errors.extend(labels::validate(spec.get("nodeSelector"), &format!("{path}.nodeSelector")));
-    for (index, secret) in list(spec, "/imagePullSecrets").iter().enumerate() {
-        if text(secret, "/name").is_empty() {
-            errors.push(required(format!("{path}.imagePullSecrets[{index}].name"), ""));
-        }
-    }
-    for (field, rule) in [
-        ("serviceAccountName", syntax::dns_subdomain as fn(&str) -> Vec<String>),
-        ("nodeName", syntax::dns_subdomain),
+    errors.extend(names(spec, path, &[("serviceAccountName", syntax::dns_subdomain), ("nodeName", syntax::dns_subdomain)]));
+    errors.extend(deadline(spec, path));
+    let later: [Named; 4] = [
         ("hostname", syntax::dns_label),
         ("subdomain", syntax::dns_label),
         ("priorityClassName", syntax::dns_subdomain),
         ("runtimeClassName", syntax::dns_subdomain),
-    ] {
-        let value = spec.get(field).and_then(Value::as_str).unwrap_or_default();
-        if !value.is_empty() {
-            errors.extend(each_invalid(&format!("{path}.{field}"), value, rule(value)));
-        }
-    }
-    errors.extend(deadline(spec, path));
-    errors.extend(negative(spec, path, "terminationGracePeriodSeconds"));
+    ];
+    errors.extend(names(spec, path, &later));
+    errors.extend(scheduling::affinity(spec.get("affinity").unwrap_or(&Value::Null), &format!("{path}.affinity")));
+    errors.extend(scheduling::addresses(spec, path));
     for (index, toleration) in list(spec, "/tolerations").iter().enumerate() {
         errors.extend(self::toleration(toleration, &format!("{path}.tolerations[{index}]")));
     }
@@ -83,6 +74,14 @@ pub(in crate::kinds) fn pod_spec(spec: &Value, path: &str) -> Vec<FieldError> {
         errors.extend(spread_constraint(spread, &format!("{path}.topologySpreadConstraints[{index}]")));
     }
     errors
+}
+
+/// A field, and what its text may look like.
+type Named = (&'static str, fn(&str) -> Vec<String>);
+
+fn names(spec: &Value, path: &str, named: &[Named]) -> Vec<FieldError> {
+    let given = named.iter().filter_map(|(field, rule)| Some((field, rule, spec.get(*field)?.as_str().filter(|name| !name.is_empty())?)));
+    given.flat_map(|(field, rule, name)| each_invalid(&format!("{path}.{field}"), name, rule(name))).collect()
 }
 
 fn deadline(spec: &Value, path: &str) -> Option<FieldError> {
@@ -108,7 +107,7 @@ fn toleration(toleration: &Value, path: &str) -> Vec<FieldError> {
     match operator {
         "" | "Equal" => errors.extend(each_invalid(&format!("{path}.operator"), value, syntax::label_value(value))),
         "Exists" if !value.is_empty() => {
-            errors.push(invalid(format!("{path}.operator"), toleration, "value must be empty when `operator` is 'Exists'"));
+            errors.push(invalid_text(format!("{path}.operator"), value, "value must be empty when `operator` is 'Exists'"));
         }
         "Exists" => {}
         _ => errors.push(not_supported(format!("{path}.operator"), &toleration["operator"], &["Equal", "Exists"])),

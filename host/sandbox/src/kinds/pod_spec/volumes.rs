@@ -1,9 +1,10 @@
 //! Errors of the volumes of a PodSpec.
 
 use crate::kinds::reach::{list, present, text};
-use crate::kinds::refusal::{duplicate, each_invalid, forbidden, not_supported, required};
+use crate::kinds::refusal::{duplicate, each_invalid, forbidden, invalid, not_supported, required};
 use crate::kinds::syntax;
 use crate::status::FieldError;
+use flotilla_api::quantity::Amount;
 use serde_json::Value;
 
 /// Sources in the order of the server's checks, and the field that each needs.
@@ -76,7 +77,14 @@ fn source(volume: &Value, path: &str) -> Vec<FieldError> {
             errors.push(required(format!("{path}.{needed}"), ""));
         }
         errors.extend(items(source, &path));
-        if *kind == "hostPath" && !HOST_PATH_TYPES.contains(&text(source, "/type")) {
+        if let Some(mode) = present(source, "/defaultMode").filter(|mode| !(0..=0o777).contains(&mode.as_i64().unwrap_or(-1))) {
+            errors.push(invalid(format!("{path}.defaultMode"), mode, "must be a number between 0 and 0777 (octal), both inclusive"));
+        }
+        let limit = present(source, "/sizeLimit").and_then(|limit| Amount::from_json(limit).ok());
+        if *kind == "emptyDir" && limit.is_some_and(Amount::is_negative) {
+            errors.push(forbidden(format!("{path}.sizeLimit"), "SizeLimit field must be a valid resource quantity"));
+        }
+        if *kind == "hostPath" && !text(source, "/path").is_empty() && !HOST_PATH_TYPES.contains(&text(source, "/type")) {
             errors.push(not_supported(format!("{path}.type"), &source["type"], &HOST_PATH_TYPES));
         }
     }
