@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const ONLY_IN: [(&str, &[&str]); 3] = [
     ("wasmtime", &["host/interpreter"]),
     ("kube", &["host/controllers", "host/sandbox", "host/flotilla", "tests"]),
-    ("axum", &["host/sandbox", "host/webhook"]),
+    ("axum", &["host/sandbox", "host/webhook", "tests"]),
 ];
 
 fn root() -> PathBuf {

@@ -258,6 +258,7 @@ fn check_members(sandbox: &Sandbox, wanted: &Wanted) {
         let replicas = Wanted::in_each(name, replicas);
         format!("{name}={replicas}/{replicas}")
     });
+    println!("wanted in each member:\n{in_each}");
     for member in MEMBERS {
         sandbox.prints(member, &format!("get deployments -l spread -o {template}"), &in_each);
     }

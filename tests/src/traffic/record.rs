@@ -7,7 +7,8 @@ use super::place::Place;
 use crate::replay::answer_of;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, Method, Request, Response, header};
+use http::request::Parts;
+use http::{Method, Request, Response, header};
 use kube::client::Body;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -68,6 +69,22 @@ struct Cluster {
 }
 
 impl Cluster {
+    /// An example without what was there and without an answer.
+    fn question(&self, parts: &Parts, body: &[u8]) -> Example {
+        let text = |name| parts.headers.get(name).map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let [media, accept] = [header::CONTENT_TYPE, header::ACCEPT].map(text);
+        Example {
+            from: self.recorder.from.clone(),
+            ask: format!("{} {}", parts.method, parts.uri.path_and_query().map_or("/", |path| path.as_str())),
+            agent: self.agent.clone(),
+            media,
+            accept,
+            body: kept(body),
+            before: Vec::new(),
+            answer: Value::Null,
+        }
+    }
+
     fn turn(&self, path: &str) -> Arc<tokio::sync::Mutex<()>> {
         self.turns.lock().expect("no code panics while it holds this").entry(path.to_owned()).or_default().clone()
     }
@@ -98,50 +115,58 @@ fn objects_in(answer: &Value) -> Option<Vec<Value>> {
 
 /// Sends a request on; keeps it when it is one to keep.
 async fn pass(cluster: Arc<Cluster>, request: Request<Body>) -> io::Result<Response<Body>> {
-    let Some(subject) = subject(&request) else { return cluster.client.send(request).await.map_err(io::Error::other) };
+    let Some(place) = subject(&request) else { return cluster.client.send(request).await.map_err(io::Error::other) };
     let (parts, body) = request.into_parts();
     let body = body.collect_bytes().await.map_err(io::Error::other)?;
-    let place = Place::of(parts.uri.path()).expect("it has a subject");
-    let sent = kept(&body);
-    let named = sent["metadata"]["name"].as_str().filter(|_| parts.method == Method::POST);
-    let path = match (&place.name, named) {
-        (None, Some(name)) => place.object(place.namespace.as_deref(), name),
-        _ => subject,
-    };
-    let turn = cluster.turn(&path);
+    let mut example = cluster.question(&parts, &body);
+    let path = about(&parts.method, &place, &example.body);
+    let turn = cluster.turn(path.as_deref().unwrap_or_default());
     let held = turn.lock().await;
-    let has_none = parts.method == Method::POST && place.name.is_none() && named.is_none();
-    let before = if has_none { Some(Vec::new()) } else { cluster.look(&path).await };
-    let text = |name| parts.headers.get(name).map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let [media, accept] = [header::CONTENT_TYPE, header::ACCEPT].map(text);
-    let is_read = parts.method == Method::GET;
-    let ask = format!("{} {}", parts.method, parts.uri.path_and_query().map_or("/", |path| path.as_str()));
+    let before = match &path {
+        Some(path) => cluster.look(path).await,
+        None => Some(Vec::new()),
+    };
     let response = cluster.client.send(Request::from_parts(parts, Body::from(body))).await.map_err(io::Error::other)?;
     drop(held);
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     let bytes = body.collect_bytes().await.map_err(io::Error::other)?;
     let answer = answer_of(Response::from_parts(parts.clone(), Body::from(bytes.clone()))).await;
-    if let (Some(before), Ok(answer)) = (before, answer)
-        && answer["body"].is_object()
-        && (is_read || !is_raced(&place, &sent, &before, &answer["body"]))
-    {
-        // Others may have written before it was answered; a read tells itself what was there.
-        let is_missing = answer["code"] == 404 && answer["body"]["details"]["name"].as_str() == place.name.as_deref();
-        let before = if is_missing { Vec::new() } else { objects_in(&answer).filter(|_| is_read).unwrap_or(before) };
-        let (from, agent) = (cluster.recorder.from.clone(), cluster.agent.clone());
-        cluster.recorder.keep(&Example { from, ask, agent, media, accept, body: sent, before, answer });
+    if let (Some(before), Ok(answer)) = (before, answer) {
+        (example.before, example.answer) = (before, answer);
+        if settle(&mut example, &place) {
+            cluster.recorder.keep(&example);
+        }
     }
-    let mut headers: HeaderMap = parts.headers.clone();
-    headers.remove(header::TRANSFER_ENCODING);
-    let mut response = Response::new(Body::from(bytes));
-    (*response.status_mut(), *response.headers_mut()) = (parts.status, headers);
-    Ok(response)
+    // It is no longer sent in pieces.
+    parts.headers.remove(header::TRANSFER_ENCODING);
+    Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-/// Whether somebody whose requests do not come by wrote between looking and sending: a status that nobody sent is another.
-fn is_raced(place: &Place, sent: &Value, before: &[Value], answer: &Value) -> bool {
-    let is_about_status = place.subresource.is_some() || !sent["status"].is_null() || answer["kind"] == "Status";
-    !is_about_status && matches!(before, [one] if one["status"] != answer["status"])
+/// The path of what a request is about: the object that it names or makes, or the collection that it reads; `None` for one that makes an
+/// object without a name.
+fn about(method: &Method, place: &Place, sent: &Value) -> Option<String> {
+    let namespace = place.namespace.as_deref();
+    match (place.name.as_deref(), sent["metadata"]["name"].as_str()) {
+        (Some(name), _) => Some(place.object(namespace, name)),
+        (None, _) if method != Method::POST => Some(place.collection(namespace)),
+        (None, name) => name.map(|name| place.object(namespace, name)),
+    }
+}
+
+/// Corrects what was there by what the answer tells: others may have written in between. Answers whether the example is worth keeping.
+fn settle(example: &mut Example, place: &Place) -> bool {
+    let answer = &example.answer;
+    if answer["code"] == 404 && answer["body"]["details"]["name"].as_str() == place.name.as_deref() {
+        example.before = Vec::new();
+    }
+    if example.ask.starts_with("GET ") {
+        example.before = objects_in(answer).unwrap_or_else(|| std::mem::take(&mut example.before));
+        return answer["body"].is_object();
+    }
+    // A status that nobody sent is another: somebody wrote whose requests do not come by.
+    let is_about_status = place.subresource.is_some() || !example.body["status"].is_null() || answer["body"]["kind"] == "Status";
+    let is_raced = !is_about_status && matches!(&example.before[..], [one] if one["status"] != answer["body"]["status"]);
+    answer["body"].is_object() && !is_raced
 }
 
 /// A body as an example keeps it: what is no JSON as `{"base64": …}`.
@@ -152,16 +177,12 @@ fn kept(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_else(|_| json!({"base64": STANDARD.encode(body)}))
 }
 
-/// The path of the object or collection that a request is about; `None` for one that is not kept.
-fn subject(request: &Request<Body>) -> Option<String> {
-    let (uri, place) = (request.uri(), Place::of(request.uri().path())?);
-    let is_stream =
-        uri.query().is_some_and(|query| query.contains("watch=")) || matches!(place.subresource.as_deref(), Some("log" | "exec"));
+/// What a request is about; `None` for one that is not kept.
+fn subject(request: &Request<Body>) -> Option<Place> {
+    let (place, query) = (Place::of(request.uri().path())?, request.uri().query().unwrap_or_default());
+    let is_stream = query.contains("watch=") || matches!(place.subresource.as_deref(), Some("log" | "exec"));
     // Namespaces that every server has cannot be taken away to be put in place.
     let is_of_all = place.plural == "namespaces" && place.name.as_deref().is_none_or(|name| name == "kube-system");
-    if is_stream || (is_of_all && request.method() == Method::GET) || LEFT_OUT.contains(&place.plural.as_str()) {
-        return None;
-    }
-    let namespace = place.namespace.as_deref();
-    Some(place.name.as_ref().map_or_else(|| place.collection(namespace), |name| place.object(namespace, name)))
+    let is_left_out = is_stream || (is_of_all && request.method() == Method::GET) || LEFT_OUT.contains(&place.plural.as_str());
+    (!is_left_out).then_some(place)
 }

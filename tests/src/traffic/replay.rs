@@ -101,7 +101,7 @@ impl<C: Fn(&str) -> kube::Client> Stage<C> {
         }
         match example.named(place) {
             Some(name) => self.remove(place, place.namespace.as_deref(), name).await?,
-            None if example.body.is_null() => self.remove_all(place).await?,
+            None if example.asked().0 != "POST" => self.remove_all(place).await?,
             None => {}
         }
         let mut doubles = Vec::new();
