@@ -34,6 +34,8 @@ pub enum Controller {
     StatefulSet,
     /// Keeps DaemonSets.
     DaemonSet,
+    /// Counts what budgets allow to go.
+    Disruption,
     /// Runs Jobs to their end.
     Job,
     /// Makes Jobs at their times.
@@ -46,7 +48,7 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Nodes,
         Self::Scheduler,
         Self::Kubelet,
@@ -56,6 +58,7 @@ impl Controller {
         Self::Deployment,
         Self::StatefulSet,
         Self::DaemonSet,
+        Self::Disruption,
         Self::Job,
         Self::CronJob,
         Self::CloneSet,
@@ -87,7 +90,7 @@ impl Ranked for Work {
     fn rank(&self) -> usize {
         match self.controller {
             Controller::Nodes | Controller::Scheduler | Controller::Kubelet | Controller::Volumes => 0,
-            Controller::Deployment | Controller::CronJob | Controller::Endpoints => 2,
+            Controller::Deployment | Controller::CronJob | Controller::Endpoints | Controller::Disruption => 2,
             _ => 1,
         }
     }
