@@ -128,7 +128,11 @@ async fn answers_are_those_of_a_real_api_server() {
     let client = match &servers {
         Some(servers) => client_of(servers).await,
         None => {
-            let api = ApiServer::new(ServerOptions { name: "parity".into(), root_ca: Some("test".into()), ..ServerOptions::default() });
+            let api = ApiServer::new(ServerOptions {
+                name: "parity".into(),
+                root_ca: Some("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".into()),
+                ..ServerOptions::default()
+            });
             lifecycle::start(&api);
             api.client_as(AGENT)
         }

@@ -48,10 +48,14 @@ const fn sub(
 fn subresources(of: &ResourceType) -> Vec<Subresource> {
     let mut all = match (of.group.as_str(), of.plural.as_str()) {
         ("", "pods") => vec![
+            sub("attach", "", "", "PodAttachOptions", &["create", "get"]),
             sub("binding", "", "", "Binding", &["create"]),
             sub("ephemeralcontainers", "", "", "", &CHANGES),
             sub("eviction", "policy", "v1", "Eviction", &["create"]),
+            sub("exec", "", "", "PodExecOptions", &["create", "get"]),
             sub("log", "", "", "", &["get"]),
+            sub("portforward", "", "", "PodPortForwardOptions", &["create", "get"]),
+            sub("proxy", "", "", "PodProxyOptions", &["create", "delete", "get", "patch", "update"]),
             sub("resize", "", "", "", &CHANGES),
         ],
         ("", "serviceaccounts") => vec![sub("token", "authentication.k8s.io", "v1", "TokenRequest", &["create"])],
@@ -145,6 +149,11 @@ fn aggregated_reviews(group: &str) -> Vec<Value> {
 fn aggregated_version(types: &Types, group: &str, version: &str) -> Value {
     let mut resources: Vec<Value> = in_version(types, group, version).map(aggregated_resource).collect();
     resources.extend(aggregated_reviews(group));
+    if group.is_empty() && version == "v1" {
+        resources
+            .push(json!({"resource": "bindings", "responseKind": {"group": "", "version": "", "kind": "Binding"}, "scope": "Namespaced",
+            "singularResource": "binding", "verbs": ["create"]}));
+    }
     resources.sort_by(|a, b| a["resource"].as_str().cmp(&b["resource"].as_str()));
     json!({"version": version, "resources": resources, "freshness": "Current"})
 }
@@ -213,6 +222,10 @@ pub fn version(server: &ApiServer, group: &str, version: &str) -> Option<Respons
         resource["storageVersionHash"] = storage_hash(of).into();
         resources.push(resource);
         resources.extend(subresources(of).iter().map(|sub| legacy_subresource(of, sub)));
+    }
+    if group.is_empty() && version == "v1" {
+        let verbs = ["create"];
+        resources.push(json!({"name": "bindings", "singularName": "binding", "namespaced": true, "kind": "Binding", "verbs": verbs}));
     }
     if version == "v1" {
         resources.extend(reviews::of_group(group).iter().map(|(plural, singular, kind, namespaced)| {

@@ -13,14 +13,16 @@ pub fn of(object: &mut Value) -> &mut Map<String, Value> {
     object["metadata"].as_object_mut().expect("made above")
 }
 
-/// Names an object that asks for a name.
-pub fn generate_name(object: &mut Value) {
+/// Names an object that asks for a name, and answers whether it did.
+pub fn generate_name(object: &mut Value) -> bool {
     let metadata = of(object);
     let prefix = metadata.get("generateName").and_then(Value::as_str).unwrap_or("");
-    if !prefix.is_empty() && metadata.get("name").and_then(Value::as_str).unwrap_or("").is_empty() {
+    let is_asked = !prefix.is_empty() && metadata.get("name").and_then(Value::as_str).unwrap_or("").is_empty();
+    if is_asked {
         let name = names::generate(prefix);
         metadata.insert("name".into(), name.into());
     }
+    is_asked
 }
 
 /// Sets what the server sets on a new object.

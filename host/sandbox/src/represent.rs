@@ -81,6 +81,10 @@ pub fn list(of: &ResourceType, entries: &[&Entry], form: Form, metadata: Value, 
             joined(&of.list_kind, &of.api_version(), &metadata, items)
         }
         Form::Partial => {
+            if entries.is_empty() {
+                let kind = "PartialObjectMetadataList";
+                return bytes(&json!({"kind": kind, "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": null}));
+            }
             let items = entries.iter().map(|entry| bytes(&partial(&entry.value())));
             joined("PartialObjectMetadataList", "meta.k8s.io/v1", &metadata, items)
         }
@@ -121,7 +125,7 @@ fn without_generation(mut object: Value) -> Value {
 }
 
 /// A `meta.k8s.io/v1 Table` of objects in their served version.
-fn table_of(of: &ResourceType, objects: &[&Value], include: Include, metadata: Value, now: i64) -> Value {
+pub fn table_of(of: &ResourceType, objects: &[&Value], include: Include, metadata: Value, now: i64) -> Value {
     let table = match &of.custom {
         Some(custom) => table::custom(&custom.printer_columns, objects, now),
         None => table::built_in(&of.group, &of.plural, objects, now),

@@ -81,6 +81,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether it is where pods are bound whose names are in the body.
+    pub fn is_bindings(&self) -> bool {
+        self.group.is_empty() && self.plural == "bindings" && self.namespace.is_some() && self.name.is_none()
+    }
+
     /// `None` for a path that is not of the resource API.
     pub fn parse(path: &str) -> Option<Self> {
         let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();

@@ -11,7 +11,7 @@ use crate::openapi;
 use crate::registry::{Registry, ResourceType};
 use crate::request::{Call, Params, Target, User, Verb, agent};
 use crate::response;
-use crate::status::ApiError;
+use crate::status::{ApiError, FieldError, FieldReason};
 use crate::storage::{Key, Store};
 use crate::writes::{self, Write};
 use axum::Router;
@@ -226,6 +226,7 @@ impl ApiServer {
             "/apis" => Some(discovery::groups(self, accept)),
             "/openapi/v2" => Some(openapi::legacy()),
             "/openapi/v3" => Some(openapi::index(self)),
+            _ if path.starts_with("/version/") => Some(response::refusal(&ApiError::no_resource())),
             _ if path.starts_with("/healthz/") || path.starts_with("/livez/") || path.starts_with("/readyz/") => {
                 Some(response::text(200, "ok"))
             }
@@ -245,6 +246,8 @@ impl ApiServer {
         if reviews::of_group(&target.group).iter().any(|(plural, ..)| *plural == target.plural) {
             return Err(ApiError::no_method());
         }
+        let target =
+            if target.is_bindings() && parts.method == Method::POST { handlers::pods::bound_pod(parts, &body, target)? } else { target };
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
             return if types.is_built_in(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };
@@ -283,7 +286,7 @@ impl ApiServer {
 
     fn review(&self, parts: &Parts, sent: Bytes, target: &Target) -> Result<Response, ApiError> {
         let media = parts.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or("");
-        let review = if media.starts_with("application/vnd.kubernetes.protobuf") {
+        let mut review = if media.starts_with("application/vnd.kubernetes.protobuf") {
             crate::protobuf::decode(&sent).map_err(ApiError::bad_request)?
         } else {
             body::yaml(&sent)?
@@ -293,6 +296,15 @@ impl ApiServer {
         {
             let words = "the namespace of the provided object does not match the namespace sent on the request";
             return Err(ApiError::bad_request(words));
+        }
+        let is_named = review["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
+        if is_named && target.group == "authorization.k8s.io" {
+            let params = Params::parse(&parts.uri);
+            writes::track_posted(self, &mut review, params.get("fieldManager").unwrap_or(&agent(&parts.headers)), "");
+            let detail = "must be empty".to_owned();
+            let value = review["metadata"].to_string();
+            let error = FieldError { reason: FieldReason::Invalid, field: "metadata".into(), value, detail };
+            return Err(ApiError::invalid(&target.group, "", "", &[error]));
         }
         let answer = reviews::answer(self, &target.group, &target.plural, review, &User::default());
         let mut answer = answer.ok_or_else(ApiError::no_resource)??;

@@ -151,6 +151,12 @@ impl ApiError {
         Self::plain(500, "InternalError", format!("Internal error occurred: {}", message.into()))
     }
 
+    /// 406 for a watch in a form that cannot be streamed.
+    pub fn no_stream() -> Self {
+        let medias = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+        Self::plain(406, "NotAcceptable", format!("only the following media types are accepted: {medias}"))
+    }
+
     /// 429 for an eviction that a budget does not allow now.
     pub fn disruption(why: &str, retry: Option<u64>) -> Self {
         let mut details = json!({"causes": [{"reason": "DisruptionBudget", "message": why}]});

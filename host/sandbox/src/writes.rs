@@ -168,6 +168,9 @@ impl<'a> Write<'a> {
             }
             (None, None) => {}
         }
+        if old.is_none() {
+            errors.extend(self.served.and_then(|served| served.behaviour).map(|view| view.validate_view(object)).unwrap_or_default());
+        }
         if is_definition(self.of) {
             errors.extend(match old {
                 Some(old) => definitions::validation::of_change(object, old),
@@ -233,12 +236,15 @@ pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings
             schema.prune(&mut object);
         }
     }
-    metadata::generate_name(&mut object);
     write.default(&mut object);
     metadata::prepare_create(&mut object, of, write.namespace, &now);
     // What the server puts into status is not the writer's.
     let status = if status_is_ours { object.as_object_mut().and_then(|object| object.remove("status")) } else { None };
     write.track(None, &mut object, &now);
+    // What follows from a name that is generated is not the writer's either.
+    if metadata::generate_name(&mut object) {
+        write.default(&mut object);
+    }
     if status.is_some() {
         set_or_remove(&mut object, "status", status);
     }

@@ -82,7 +82,9 @@ fn samples() -> Vec<(&'static str, Value)> {
         ),
         (
             "/apis/events.k8s.io/v1/namespaces/default/events",
-            with(json!({"regarding": {"kind": "Pod", "namespace": "default"}, "note": "m", "series": {"count": 1}})),
+            with(
+                json!({"regarding": {"kind": "Pod", "namespace": "default"}, "note": "m", "type": "Normal", "eventTime": "2026-01-01T00:00:00.000000Z", "series": {"count": 1}}),
+            ),
         ),
         ("/api/v1/namespaces", with(json!({"spec": {"finalizers": ["kubernetes"]}}))),
         ("/api/v1/nodes", with(json!({"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}, "status": {"capacity": {"cpu": "1"}}}))),
@@ -91,7 +93,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         (
             "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers",
             with(
-                json!({"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "a"}, "targetCPUUtilizationPercentage": 5}}),
+                json!({"spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}, "targetCPUUtilizationPercentage": 5}}),
             ),
         ),
         (

@@ -247,6 +247,11 @@ fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Va
     new["kind"] = of.kind.as_str().into();
     check_name(call, &mut new)?;
     check_namespace(call, &new)?;
+    if shown.is_some()
+        && let Some(problem) = of.schema.as_ref().and_then(|schema| schema.restore_error(&new))
+    {
+        return Err(refuse(&problem));
+    }
     let unknown = body::decoded(&of, &mut new, refuse)?;
     body::complain(call, &unknown, refuse)?;
     if forgets {

@@ -159,7 +159,13 @@ pub fn collection(server: &ApiServer, call: &mut Call) -> Result<Response, ApiEr
     let of = call.of.clone();
     let listed = server.store().list(&of.stored_as, call.target.namespace.as_deref());
     let mut removed = Vec::new();
-    let selected: Vec<_> = listed.entries.iter().filter(|entry| selection.matches(&of, entry)).collect();
+    let mut selected: Vec<_> = listed.entries.iter().filter(|entry| selection.matches(&of, entry)).collect();
+    let limit = call.params.get("limit").and_then(|limit| limit.parse::<usize>().ok()).filter(|limit| *limit > 0);
+    // Whether there is more to select is only known after the next page.
+    let last = limit.and_then(|limit| selected.get(limit - 1).copied());
+    let is_more = |last: &&Arc<Entry>| listed.entries.last().is_some_and(|end| end.facts.key != last.facts.key);
+    let next = last.filter(is_more).map(|last| super::read::token(listed.revision, last));
+    selected.truncate(limit.unwrap_or(usize::MAX));
     for entry in selected {
         let mut warnings = Vec::new();
         match delete(server, of.kept(), &entry.facts.key, &options, &call.user, &mut warnings) {
@@ -173,6 +179,9 @@ pub fn collection(server: &ApiServer, call: &mut Call) -> Result<Response, ApiEr
     let mut metadata = json!({"resourceVersion": server.store().revision().to_string()});
     if of.custom.is_some() {
         metadata["continue"] = "".into();
+    }
+    if let Some(next) = next {
+        metadata["continue"] = next.into();
     }
     Ok(response::json(200, represent::list(&of, &removed, form, metadata, server.unix_now())))
 }

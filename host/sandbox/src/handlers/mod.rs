@@ -45,8 +45,8 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
         ("finalize", Verb::Update) if of.qualified() == "namespaces" => change::update(server, call),
         ("scale", _) if of.scale.is_some() => scale::dispatch(server, call),
         ("", _) => Err(ApiError::no_method()),
-        (sub, verb) if of.group.is_empty() => pods::dispatch(server, call, sub, verb),
         ("status", _) if of.has_status => Err(ApiError::no_method()),
+        (sub, verb) if of.group.is_empty() => pods::dispatch(server, call, sub, verb),
         _ if of.custom.is_some() => Err(ApiError::not_found(&of.group, &of.plural, call.name())),
         _ => Err(ApiError::no_resource()),
     }

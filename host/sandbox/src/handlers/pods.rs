@@ -2,7 +2,7 @@
 
 use super::{body, change, evictions, found};
 use crate::lifecycle::namespaces;
-use crate::request::{Call, Verb};
+use crate::request::{Call, Target, Verb};
 use crate::response;
 use crate::server::ApiServer;
 use crate::status::{ApiError, FieldError, FieldReason};
@@ -11,6 +11,8 @@ use crate::writes::Ownership;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use serde_json::{Value, json};
 
 /// Answers one call to a subresource of a core type.
@@ -46,6 +48,21 @@ fn named(call: &Call, sent: &Value, kind: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::bad_request(format!("name in URL does not match name in {kind} object")))
+}
+
+/// The pod that a Binding without a name in its path is about.
+pub fn bound_pod(parts: &Parts, sent: &[u8], target: Target) -> Result<Target, ApiError> {
+    let media = parts.headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or("");
+    let binding = if media.starts_with("application/vnd.kubernetes.protobuf") {
+        crate::protobuf::decode(sent).map_err(ApiError::bad_request)?
+    } else {
+        body::yaml(sent)?
+    };
+    let name = binding["metadata"]["name"].as_str().unwrap_or("").to_owned();
+    if name.is_empty() {
+        return Err(ApiError::bad_request("name is required"));
+    }
+    Ok(Target { plural: "pods".into(), name: Some(name), subresource: Some("binding".into()), ..target })
 }
 
 /// Puts a pod on a node.

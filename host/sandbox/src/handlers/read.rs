@@ -123,7 +123,8 @@ impl Page {
     }
 }
 
-fn token(revision: u64, last: &Entry) -> String {
+/// Where the page after an object begins.
+pub(super) fn token(revision: u64, last: &Entry) -> String {
     let key = &last.facts.key;
     URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "ns": &*key.namespace, "start": &*key.name}).to_string())
 }

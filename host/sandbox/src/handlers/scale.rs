@@ -3,6 +3,8 @@
 use super::{body, change, found, scale_apply};
 use crate::fields::patch;
 use crate::fields::schema::TypeSchema;
+use crate::kinds::table;
+use crate::negotiation::{self, Form};
 use crate::options;
 use crate::registry::ScalePaths;
 use crate::represent;
@@ -20,7 +22,13 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
     let of = call.of.clone();
     let paths = of.scale.clone().ok_or_else(ApiError::no_resource)?;
     match call.verb {
-        Verb::Get => Ok(response::value(&scale_of(call, &paths, &found(server, call)?.value()))),
+        Verb::Get => {
+            let scale = scale_of(call, &paths, &found(server, call)?.value());
+            Ok(response::value(&match negotiation::form(call)? {
+                Form::Table(_) => table_of(&scale, server.unix_now()),
+                _ => scale,
+            }))
+        }
         Verb::Update => {
             options::of_write(call)?;
             let scale = body::typed(call, "Scale")?;
@@ -104,6 +112,18 @@ fn scale_of(call: &Call, paths: &ScalePaths, object: &Value) -> Value {
         status["selector"] = text.into();
     }
     json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept, "spec": spec, "status": status})
+}
+
+/// A Scale as a row.
+fn table_of(scale: &Value, now: i64) -> Value {
+    let column = |name: &str, kind: &str| json!({"name": name, "type": kind, "format": "", "description": "", "priority": 0});
+    let columns = [column("Name", "string"), column("Desired", "integer"), column("Available", "integer"), column("Age", "string")];
+    let metadata = &scale["metadata"];
+    let count = |part: &str| scale[part]["replicas"].as_i64().unwrap_or(0);
+    let row = json!({"cells": [metadata["name"], count("spec"), count("status"), table::age_of(metadata, now)],
+        "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}});
+    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": metadata["resourceVersion"]},
+        "columnDefinitions": columns, "rows": [row]})
 }
 
 fn set(

@@ -48,7 +48,13 @@ struct Watcher {
 pub fn watch(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     let form = negotiation::form(call)?;
     options::numbers(call)?;
+    if negotiation::wants_yaml(&call.accept) && call.of.custom.is_none() {
+        return Err(ApiError::no_stream());
+    }
     let selection = Selection::of(call)?;
+    if call.params.get("continue").is_some_and(|token| !token.is_empty()) {
+        return Err(refused("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
+    }
     let initial = Initial::of(call)?;
     let timeout = call.params.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).filter(|seconds| *seconds > 0);
     let now = Instant::now();
@@ -265,9 +271,12 @@ impl Watcher {
             Form::Table(_) => ("Table".into(), "meta.k8s.io/v1".into()),
         };
         let mut object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
-        if matches!(self.form, Form::Table(_)) {
-            object["columnDefinitions"] = json!([]);
-            object["rows"] = json!([]);
+        if let Form::Table(include) = self.form {
+            let row = represent::table_of(&self.of, &[&json!({"metadata": object["metadata"].take()})], include, Value::Null, 0);
+            object["metadata"] = json!({"resourceVersion": self.seen.to_string()});
+            object["columnDefinitions"] = if self.columns_sent { Value::Null } else { row["columnDefinitions"].clone() };
+            object["rows"] = row["rows"].clone();
+            self.columns_sent = true;
         }
         self.push_line("BOOKMARK", object.to_string().as_bytes());
     }

@@ -1,10 +1,13 @@
 //! The `batch` group: Jobs and CronJobs.
 
 use super::Behaviour;
+use super::internal;
 use super::labels;
 use super::pod_spec::{self, defaults, validation};
 use super::reach::{fill, fill_zero, flag, inner, present, remove, set, text};
-use super::refusal::{immutable, invalid, invalid_json, invalid_text, negative, not_supported, one_of, required};
+use super::refusal::{
+    IMMUTABLE, immutable, invalid, invalid_json, invalid_printed, invalid_text, negative, not_supported, one_of, required,
+};
 use super::schedule;
 use crate::status::FieldError;
 use k8s_openapi::jiff::tz;
@@ -58,7 +61,9 @@ impl Behaviour for Jobs {
         let fields = ["completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"];
         let mut errors: Vec<FieldError> = completions_change(new, old).into_iter().collect();
         errors.extend(immutable(new, old, "/spec/selector"));
-        errors.extend(immutable(&fixed, old, "/spec/template"));
+        if fixed["spec"]["template"] != old["spec"]["template"] {
+            errors.push(invalid_printed("spec.template", internal::template(&fixed["spec"]["template"]), IMMUTABLE));
+        }
         errors.extend(fields.iter().filter_map(|field| immutable(new, old, &format!("/spec/{field}"))));
         errors
     }

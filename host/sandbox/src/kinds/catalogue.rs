@@ -129,7 +129,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         .generation(),
     BuiltIn {
         kept_as: Some(Conversion { group: "", version: "v1", to_kept: events::to_core, from_kept: events::from_core }),
-        ..namespaced("events.k8s.io", "v1", "Event", "events", "event").behaves(&events::Events).short(&["ev"])
+        ..namespaced("events.k8s.io", "v1", "Event", "events", "event").behaves(&events::NewEvents).short(&["ev"])
     },
     namespaced("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
         .behaves(&autoscaling::HorizontalPodAutoscalers)

@@ -1,8 +1,8 @@
 //! Events: the one stored form and the two groups that serve it.
 
 use super::Behaviour;
-use super::reach::text;
-use super::refusal::invalid_text;
+use super::reach::{present, text};
+use super::refusal::{invalid_text, required};
 use crate::status::FieldError;
 use serde_json::{Map, Value, json};
 
@@ -55,7 +55,27 @@ pub(super) fn to_core(mut event: Value) -> Value {
 pub(super) fn from_core(mut event: Value) -> Value {
     event["apiVersion"] = json!("events.k8s.io/v1");
     rename(&mut event, RENAMED.iter().map(|(new, old)| (*old, *new)));
+    if let Some(fields) = event.as_object_mut() {
+        fields.retain(|name, value| !(name.starts_with("reporting") && value == ""));
+    }
     event
+}
+
+/// Events as `events.k8s.io` takes them.
+pub(super) struct NewEvents;
+
+impl Behaviour for NewEvents {
+    fn validate_view(&self, event: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if present(event, "/eventTime").is_none() {
+            errors.push(required("eventTime", ""));
+        }
+        let kind = text(event, "/type");
+        if !["Normal", "Warning"].contains(&kind) {
+            errors.push(invalid_text("type", kind, format!("has invalid value: {kind}")));
+        }
+        errors
+    }
 }
 
 fn rename(event: &mut Value, names: impl Iterator<Item = (&'static str, &'static str)>) {
@@ -93,6 +113,9 @@ mod tests {
         assert_eq!(new["note"], "m");
         assert_eq!(new["deprecatedCount"], 1);
         assert!(new.get("message").is_none());
+        assert!(new.get("reportingController").is_none());
+        let mut core = core;
+        core.as_object_mut().unwrap().remove("reportingComponent");
         assert_eq!(to_core(new), core);
     }
 }

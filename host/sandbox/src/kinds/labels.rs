@@ -65,6 +65,12 @@ fn invalid_values(expression: &Value, path: &str) -> Vec<FieldError> {
         .collect()
 }
 
+/// Whether all expressions of a LabelSelector have operators that there are.
+pub(super) fn is_readable(selector: &Value) -> bool {
+    let operators = ["In", "NotIn", "Exists", "DoesNotExist"];
+    list(selector, "/matchExpressions").iter().all(|expression| operators.contains(&text(expression, "/operator")))
+}
+
 /// Whether a LabelSelector asks for nothing.
 pub(super) fn is_empty(selector: &Value) -> bool {
     entries(selector, "/matchLabels").next().is_none() && list(selector, "/matchExpressions").is_empty()

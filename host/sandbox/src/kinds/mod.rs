@@ -8,6 +8,7 @@ mod core;
 mod credentials;
 mod events;
 mod extensions;
+mod internal;
 pub(crate) mod labels;
 pub mod metadata;
 mod network_policies;
@@ -92,6 +93,10 @@ pub trait Behaviour: Send + Sync {
     /// Field errors of a change (immutable fields), beyond those of [`Behaviour::validate`]. Not asked about changes through a pod's
     /// `/binding`, `/ephemeralcontainers` and `/resize`, which are there to change what is fixed otherwise.
     fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+    /// Field errors of a new object that was written through this view of its kind ([`BuiltIn::kept_as`]), in the kept form.
+    fn validate_view(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
     }
     /// Whether errors of a change come before those of the object as such.

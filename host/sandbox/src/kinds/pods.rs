@@ -1,6 +1,7 @@
 //! Pods and PodTemplates: their defaults, what admission adds to a new pod, and what may change later.
 
 use super::Behaviour;
+use super::internal;
 use super::pod_spec::{self, defaults, validation};
 use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
 use super::refusal::{each_invalid, forbidden, invalid, required};
@@ -67,7 +68,8 @@ impl Behaviour for Pods {
         let mut errors: Vec<FieldError> = deadline_change(new, old).into_iter().collect();
         errors.extend(tolerations_change(new, old));
         if fixed(new, old) != old["spec"] {
-            errors.push(forbidden("spec", FIXED));
+            let difference = internal::pod_difference(&old["spec"], &fixed(new, old));
+            errors.push(forbidden("spec", format!("{FIXED}{difference}")));
         }
         errors
     }

@@ -6,7 +6,8 @@ use super::kruise::{clone_set, stateful_set};
 use super::owners::{Claimed, claim};
 use super::world::{Controller, Stage, Work, World};
 use super::{
-    cronjob, daemonset, deployment, endpoints, eviction, job, kubelet, node, node_lifecycle, pods, replicaset, statefulset, volumes,
+    cronjob, daemonset, deployment, disruption, endpoints, eviction, job, kubelet, node, node_lifecycle, pods, replicaset, statefulset,
+    volumes,
 };
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -29,6 +30,7 @@ impl World {
             Controller::Deployment => self.roll_out(work, now),
             Controller::StatefulSet => self.keep_stateful_set(work, now),
             Controller::DaemonSet => self.keep_daemon_set(work, now),
+            Controller::Disruption => self.count_disruptions(&work.key, now),
             Controller::Job => self.run_job(work, now),
             Controller::CronJob => self.keep_schedule(&work.key, now),
             Controller::CloneSet => self.keep_clone_set(work, now),
@@ -116,6 +118,12 @@ impl World {
         let behind = self.mirrors.pods.iter().filter(|pod| endpoints::selects(&service, &pod.metadata)).cloned();
         let slices = self.mirrors.endpoint_slices.owned_by(service.metadata.uid());
         Some(endpoints::reconcile(&service, &behind.collect::<Vec<_>>(), &slices, &mut self.names).into())
+    }
+
+    fn count_disruptions(&self, key: &Key, now: Timestamp) -> Option<Outcome> {
+        let budget = self.mirrors.budgets.get(key)?;
+        let covered: Vec<_> = self.mirrors.pods.iter().filter(|pod| disruption::covers(budget, &pod.metadata)).cloned().collect();
+        Some(disruption::reconcile(budget, &covered, now))
     }
 
     fn replicate(&mut self, work: &Work, now: Timestamp) -> Option<Outcome> {

@@ -38,6 +38,7 @@ kinds! {
     STATEFUL_SET: "apps" "v1" "StatefulSet" "statefulsets";
     DAEMON_SET: "apps" "v1" "DaemonSet" "daemonsets";
     REVISION: "apps" "v1" "ControllerRevision" "controllerrevisions";
+    BUDGET: "policy" "v1" "PodDisruptionBudget" "poddisruptionbudgets";
     JOB: "batch" "v1" "Job" "jobs";
     CRON_JOB: "batch" "v1" "CronJob" "cronjobs";
     CLONE_SET_V1ALPHA1: "apps.kruise.io" "v1alpha1" "CloneSet" "clonesets";

@@ -1,7 +1,7 @@
 //! The mirrors of all kinds, and the way from a kind to its mirror. A kind is added by one line of the table.
 
 use super::kind::{
-    CLAIM, CLONE_SET_V1ALPHA1, CRON_JOB, DAEMON_SET, DEPLOYMENT, ENDPOINT_SLICE, JOB, KRUISE_STATEFUL_SET, Key, Kind, NODE, POD,
+    BUDGET, CLAIM, CLONE_SET_V1ALPHA1, CRON_JOB, DAEMON_SET, DEPLOYMENT, ENDPOINT_SLICE, JOB, KRUISE_STATEFUL_SET, Key, Kind, NODE, POD,
     REPLICA_SET, REVISION, SERVICE, STATEFUL_SET,
 };
 use super::kruise::clone_set::CloneSet;
@@ -12,6 +12,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, Repl
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use serde::de::DeserializeOwned;
 
 /// A change to what is known.
@@ -97,6 +98,7 @@ mirrors! {
     stateful_sets: StatefulSet = STATEFUL_SET, World::route_stateful_set;
     daemon_sets: DaemonSet = DAEMON_SET, World::route_daemon_set;
     revisions: ControllerRevision = REVISION, World::route_revision;
+    budgets: PodDisruptionBudget = BUDGET, World::route_budget;
     jobs: Job = JOB, World::route_job;
     cron_jobs: CronJob = CRON_JOB, World::route_cron_job;
     clone_sets: CloneSet = CLONE_SET_V1ALPHA1, World::route_clone_set;

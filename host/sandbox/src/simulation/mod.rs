@@ -11,6 +11,7 @@ mod daemonset;
 mod decide;
 mod definitions;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod events;
 mod eviction;

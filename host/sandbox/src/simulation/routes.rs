@@ -10,11 +10,12 @@ use super::mirror::Change;
 use super::node_faults::NodeFaults;
 use super::owners::Matcher;
 use super::world::{Controller, Work, World};
-use super::{daemonset, deployment, endpoints, eviction, node_lifecycle, pods, replicaset, statefulset, volumes};
+use super::{daemonset, deployment, disruption, endpoints, eviction, node_lifecycle, pods, replicaset, statefulset, volumes};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use std::sync::Arc;
 
@@ -74,6 +75,7 @@ impl World {
     pub fn route_pod(&mut self, change: &Change<Pod>) {
         self.wake_owners(change);
         self.wake_services(change);
+        self.wake_budgets(change);
         match &change.new {
             Some(pod) => {
                 if self.capacity.see_pod(pod) {
@@ -108,6 +110,15 @@ impl World {
         };
         let keys: Vec<Key> = self.mirrors.services.iter().filter(selects).map(|service| Key::of(&service.metadata)).collect();
         keys.into_iter().for_each(|key| self.add(Controller::Endpoints, key));
+    }
+
+    /// Wakes the budgets that are about the pod, before or after the change.
+    fn wake_budgets(&mut self, change: &Change<Pod>) {
+        let covers = |budget: &&Arc<PodDisruptionBudget>| {
+            [&change.old, &change.new].into_iter().flatten().any(|pod| disruption::covers(budget, &pod.metadata))
+        };
+        let keys: Vec<Key> = self.mirrors.budgets.iter().filter(covers).map(|budget| Key::of(&budget.metadata)).collect();
+        keys.into_iter().for_each(|key| self.add(Controller::Disruption, key));
     }
 
     fn forget_pod(&mut self, change: &Change<Pod>) {
@@ -161,6 +172,11 @@ impl World {
             (None, Some(old)) => self.add(Controller::Volumes, volumes::key_of_volume(old.metadata.uid())),
             (None, None) => {}
         }
+    }
+
+    /// A PodDisruptionBudget came, changed or went.
+    pub fn route_budget(&mut self, change: &Change<PodDisruptionBudget>) {
+        self.route_workload(Controller::Disruption, change);
     }
 
     /// A Service came, changed or went.

@@ -19,6 +19,7 @@ use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, Deployment, Repl
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::utils::Backoff;
@@ -103,6 +104,7 @@ impl Shell {
         self.watch::<StatefulSet>(&[C::StatefulSet]);
         self.watch::<DaemonSet>(&[C::DaemonSet]);
         self.watch::<ControllerRevision>(&[C::StatefulSet, C::DaemonSet, C::CloneSet, C::KruiseStatefulSet]);
+        self.watch::<PodDisruptionBudget>(&[C::Disruption]);
         self.watch::<Job>(&[C::Job, C::CronJob]);
         self.watch::<CronJob>(&[C::CronJob]);
     }

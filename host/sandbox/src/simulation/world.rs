@@ -39,6 +39,8 @@ pub enum Controller {
     StatefulSet,
     /// Keeps DaemonSets.
     DaemonSet,
+    /// Counts what budgets allow to go.
+    Disruption,
     /// Runs Jobs to their end.
     Job,
     /// Makes Jobs at their times.
@@ -51,7 +53,7 @@ pub enum Controller {
 
 impl Controller {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Nodes,
         Self::NodeLifecycle,
         Self::Eviction,
@@ -63,6 +65,7 @@ impl Controller {
         Self::Deployment,
         Self::StatefulSet,
         Self::DaemonSet,
+        Self::Disruption,
         Self::Job,
         Self::CronJob,
         Self::CloneSet,
@@ -95,7 +98,7 @@ impl Ranked for Work {
         match self.controller {
             Controller::Nodes | Controller::NodeLifecycle | Controller::Eviction => 0,
             Controller::Scheduler | Controller::Kubelet | Controller::Volumes => 0,
-            Controller::Deployment | Controller::CronJob | Controller::Endpoints => 2,
+            Controller::Deployment | Controller::CronJob | Controller::Endpoints | Controller::Disruption => 2,
             _ => 1,
         }
     }

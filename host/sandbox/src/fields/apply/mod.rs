@@ -115,8 +115,11 @@ pub fn track_scale(old: &Value, new: &mut Value, writer: &Writer, replicas_path:
     replicas.insert_fields(replicas_path);
     managers.entries.iter_mut().for_each(|entry| entry.fields.subtract(&replicas));
     managers.drop_empty();
-    let entry = managers.entry(&Entry { subresource: "scale".to_owned(), ..Entry::of(writer, Operation::Update) });
-    entry.fields.add(&replicas);
+    // A Scale with no replicas does not say how many there are.
+    if value_at(new).as_i64().unwrap_or(0) != 0 {
+        let entry = managers.entry(&Entry { subresource: "scale".to_owned(), ..Entry::of(writer, Operation::Update) });
+        entry.fields.add(&replicas);
+    }
     managers.write_to(new);
 }
 

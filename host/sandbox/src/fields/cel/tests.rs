@@ -1,3 +1,5 @@
+//! What the rules of a schema say of objects.
+
 use super::*;
 use serde_json::json;
 

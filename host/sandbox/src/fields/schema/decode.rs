@@ -209,6 +209,37 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// The first value that does not fit its field, in the words of the converter through which strategic merge patches go.
+pub(super) fn restore_error(view: View, value: &Value) -> Option<String> {
+    match (&view.node.shape, value) {
+        (Shape::Any, _) | (_, Value::Null) => None,
+        (Shape::Map(map), Value::Object(object)) => object.iter().find_map(|(key, value)| {
+            let below = map.fields.get(key.as_str()).map(|field| field.node).or(map.values)?;
+            restore_error(view.at(below), value)
+        }),
+        (Shape::List { items, .. }, Value::Array(list)) => list.iter().find_map(|item| restore_error(view.at(*items), item)),
+        (Shape::Scalar(scalar), value) => {
+            let problem = Decoder { structs: Vec::new(), fields: Vec::new() }.scalar_error(*scalar, value)?;
+            let is_plain = matches!(scalar, Scalar::Text | Scalar::Boolean | Scalar::Int32 | Scalar::Int64 | Scalar::Number);
+            Some(if is_plain { format!("unrecognized type: {}", go_type(view)) } else { problem })
+        }
+        (Shape::Map(map), value) if map.fields.is_empty() => Some(format!("cannot restore map from {}", go_kind(value))),
+        (Shape::Map(_), value) => Some(format!("cannot restore struct from: {}", go_kind(value))),
+        (Shape::List { .. }, value) => Some(format!("cannot restore slice from {}", go_kind(value))),
+    }
+}
+
+fn go_kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::Array(_) => "slice",
+        Value::Object(_) | Value::Null => "map",
+    }
+}
+
 fn go_type(view: View) -> String {
     match &view.node.shape {
         Shape::Map(map) => match map.values {

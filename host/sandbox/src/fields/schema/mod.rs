@@ -108,6 +108,11 @@ impl TypeSchema {
         decode::error(self.view(), object)
     }
 
+    /// The same in the words that strategic merge patches are answered with.
+    pub fn restore_error(&self, object: &Value) -> Option<String> {
+        decode::restore_error(self.view(), object)
+    }
+
     pub(crate) fn view(&self) -> View<'_> {
         self.arena.view(self.root)
     }

@@ -1,6 +1,7 @@
 //! PersistentVolumes and claims of them.
 
 use crate::kinds::Behaviour;
+use crate::kinds::internal;
 use crate::kinds::reach::{fill, fill_zero, given, inner, list, present, remove, set, text};
 use crate::kinds::refusal::{forbidden, invalid, invalid_text, not_supported, not_supported_printed, one_of, required};
 use crate::status::FieldError;
@@ -41,7 +42,8 @@ impl Behaviour for PersistentVolumeClaims {
     fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         if fixed(new, old) != fixed(old, old) {
             let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
-            return vec![forbidden("spec", detail)];
+            let difference = internal::claim_difference(&old["spec"], &new["spec"]);
+            return vec![forbidden("spec", format!("{detail}{difference}"))];
         }
         shrinks(new, old).into_iter().collect()
     }
@@ -238,8 +240,10 @@ mod tests {
         let mut new = claim();
         new["spec"]["resources"]["requests"]["storage"] = json!("2Gi");
         assert_eq!(
-            said(PersistentVolumeClaims.validate_update(&new, &old)),
-            ["spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"]
+            said(PersistentVolumeClaims.validate_update(&new, &old))[0].lines().next(),
+            Some(
+                "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+            )
         );
         old["status"] = json!({"phase": "Bound", "capacity": {"storage": "1Gi"}});
         assert_eq!(PersistentVolumeClaims.validate_update(&new, &old), []);

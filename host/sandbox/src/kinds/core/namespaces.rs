@@ -75,7 +75,9 @@ impl Behaviour for Nodes {
         let (before, after) = (text(old, "/spec/providerID"), text(new, "/spec/providerID"));
         let changes = !before.is_empty() && before != after;
         let detail = "node updates may not change providerID except from \"\" to valid";
-        changes.then(|| forbidden("spec.providerID", detail)).into_iter().collect()
+        // Taints are looked at twice.
+        let taints = self.validate(new).into_iter();
+        taints.chain(changes.then(|| forbidden("spec.providerID", detail))).collect()
     }
 
     fn default(&self, object: &mut Value) {

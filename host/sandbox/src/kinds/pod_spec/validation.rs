@@ -4,7 +4,9 @@ use super::{containers, scheduling, volumes};
 use crate::kinds::labels;
 use crate::kinds::metadata;
 use crate::kinds::reach::{int, list, text};
-use crate::kinds::refusal::{each_invalid, forbidden, invalid, invalid_json, invalid_text, not_supported, one_of, required};
+use crate::kinds::refusal::{
+    each_invalid, forbidden, invalid, invalid_json, invalid_printed, invalid_text, not_supported, one_of, required,
+};
 use crate::kinds::syntax;
 use crate::status::FieldError;
 use serde_json::Value;
@@ -32,6 +34,13 @@ pub(in crate::kinds) fn template_metadata(template: &Value, path: &str) -> Vec<F
 /// The error of a selector that does not select the template's pods. No selector selects nothing.
 pub(in crate::kinds) fn selector_mismatch(selector: Option<&Value>, template: &Value, path: &str) -> Option<FieldError> {
     let labels = template.pointer("/metadata/labels");
+    if let Some(selector) = selector.filter(|selector| !labels::is_readable(selector)) {
+        let place = path.strip_suffix("template").unwrap_or(path);
+        let fields =
+            ["matchLabels", "matchExpressions"].into_iter().filter_map(|field| Some(format!("\"{field}\":{}", selector.get(field)?)));
+        let printed = format!("{{{}}}", fields.collect::<Vec<_>>().join(","));
+        return Some(invalid_printed(format!("{place}selector"), printed, "invalid label selector"));
+    }
     let is_match = selector.is_some_and(|selector| labels::matches(selector, labels));
     (!is_match).then(|| invalid_json(format!("{path}.metadata.labels"), labels, MISMATCH))
 }

@@ -23,6 +23,11 @@ pub struct Table {
     pub rows: Vec<Vec<Value>>,
 }
 
+/// How long ago the object with this metadata was made, as a cell.
+pub fn age_of(metadata: &Value, now: i64) -> Value {
+    age::since(text(metadata, "/creationTimestamp"), now).into()
+}
+
 /// The `meta.k8s.io/v1 Table` of some objects of a built-in resource, without `metadata` (the server adds resourceVersion) and with each
 /// row's `object` left to the caller. Objects may be in any version that is served. `now` is Unix seconds, for ages.
 pub fn built_in(group: &str, plural: &str, objects: &[&Value], now: i64) -> Table {
