@@ -54,7 +54,7 @@ test-kubernetes: plugins ## run the end-to-end suites on real API servers (build
 	@echo 'test-kubernetes: providing etcd, kube-apiserver and kube-controller-manager'
 	@tests/kubernetes/build >/dev/null
 	@echo 'test-kubernetes: running the end-to-end suites'
-	@FLOTILLA_TEST_BACKEND=kubernetes cargo test --workspace --test journey --test kinds --test writes --test faults --test join --test install --test parity --test traffic
+	@FLOTILLA_TEST_BACKEND=kubernetes cargo test --workspace --test journey --test kinds --test writes --test faults --test members --test join --test install --test parity --test traffic
 
 bless: plugins ## accept new expectations and generated files, then show what changed
 	@UPDATE_EXPECT=1 cargo test --workspace || true
