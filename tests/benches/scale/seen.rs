@@ -26,6 +26,8 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     deployments: HashMap<String, State>,
+    /// What a list that is under way has brought so far.
+    listed: HashMap<String, State>,
     is_listed: bool,
 }
 
@@ -102,14 +104,17 @@ impl Seen {
 
 fn take(known: &mut Known, event: watcher::Event<Deployment>) {
     match event {
-        watcher::Event::Apply(deployment) | watcher::Event::InitApply(deployment) => {
-            let name = deployment.metadata.name.unwrap_or_default();
-            let replicas = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-            let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0);
-            known.deployments.insert(name, State { replicas: replicas.into(), ready: ready.into() });
-        }
-        watcher::Event::Delete(deployment) => drop(known.deployments.remove(&deployment.metadata.name.unwrap_or_default())),
-        watcher::Event::Init => {}
-        watcher::Event::InitDone => known.is_listed = true,
+        watcher::Event::Apply(deployment) => known.deployments.extend([state_of(deployment)]),
+        watcher::Event::InitApply(deployment) => known.listed.extend([state_of(deployment)]),
+        watcher::Event::Delete(deployment) => drop(known.deployments.remove(&state_of(deployment).0)),
+        watcher::Event::Init => known.listed.clear(),
+        // What went while the watch was away is not in the list.
+        watcher::Event::InitDone => (known.deployments, known.is_listed) = (std::mem::take(&mut known.listed), true),
     }
+}
+
+fn state_of(deployment: Deployment) -> (String, State) {
+    let replicas = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0);
+    (deployment.metadata.name.unwrap_or_default(), State { replicas: replicas.into(), ready: ready.into() })
 }
