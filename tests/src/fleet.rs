@@ -24,6 +24,9 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+/// The definition of the kind `Gadget`, which no plugin knows.
+pub const GADGETS: &str = include_str!("../traffic/definitions.yaml");
+
 /// Longest wait for anything that is awaited.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 

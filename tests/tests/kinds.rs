@@ -1,7 +1,7 @@
 //! Kinds of every sort on their journey: with hooks and without, with a namespace and without, known from the start and not.
 
 use flotilla_api::object::Object;
-use flotilla_tests::fleet::{At, TestFleet};
+use flotilla_tests::fleet::{At, GADGETS, TestFleet};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,21 +100,6 @@ spec:
     }
     fleet.says(&fleet.control, db, "/status/readyReplicas", json!(4)).await;
 }
-
-const GADGETS: &str = "
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: gadgets.example.io}
-spec:
-  group: example.io
-  scope: Namespaced
-  names: {plural: gadgets, singular: gadget, kind: Gadget, listKind: GadgetList}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kind_that_comes_to_a_member_later_is_tried_again_at_once() {

@@ -3,7 +3,7 @@
 use flotilla_api::object::Object;
 use flotilla_controllers::context::Options;
 use flotilla_tests::cluster::Cluster;
-use flotilla_tests::fleet::{At, PATIENCE, TestFleet, condition, new_writes, writes_to};
+use flotilla_tests::fleet::{At, GADGETS, PATIENCE, TestFleet, condition, new_writes, writes_to};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -244,21 +244,6 @@ async fn a_member_that_does_not_say_what_it_serves_keeps_what_it_has_and_gets_ch
     complete().await;
     assert_eq!(fleet.there(member, WEB).await.uid(), uid, "it was never taken away");
 }
-
-const GADGETS: &str = "
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: gadgets.example.io}
-spec:
-  group: example.io
-  scope: Namespaced
-  names: {plural: gadgets, singular: gadget, kind: Gadget, listKind: GadgetList}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kind_that_a_member_lists_and_does_not_serve_is_told_on_the_binding() {

@@ -5,6 +5,7 @@
 //! be tried in place of those: with `UPDATE_EXPECT=1` and a real server, one of each sort is kept, if that server answers it alike twice.
 
 use flotilla_sandbox::server::{ApiServer, ServerOptions};
+use flotilla_tests::fleet::GADGETS;
 use flotilla_tests::kubernetes::Servers;
 use flotilla_tests::replay as requests;
 use flotilla_tests::traffic::replay::{Outcome, Stage};
@@ -54,7 +55,7 @@ fn known() -> BTreeMap<String, String> {
 
 /// The definitions of the project and of the suites, served.
 async fn define(client: &kube::Client) {
-    let others = [include_str!("../../deploy/samples/webshop-crd.yaml"), include_str!("../traffic/definitions.yaml")];
+    let others = [include_str!("../../deploy/samples/webshop-crd.yaml"), GADGETS];
     let own = flotilla_api::crd::crds().into_iter().map(|crd| serde_json::to_value(&crd).expect("a definition prints"));
     let others = others.iter().flat_map(|text| serde_saphyr::from_multiple::<Value>(text).expect("definitions"));
     let mut steps = Vec::new();

@@ -265,26 +265,19 @@ impl ClusterApi {
     pub async fn create(&self, resource: &Resource, object: &Object) -> Result<Object, ApiError> {
         let key = ObjectKey::of(object);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
-        self.write_object("create", &key, resource, false, self.request(resource, &key).create(&params, bytes(object))).await
+        self.write("create", &key, resource, false, self.request(resource, &key).create(&params, bytes(object))).await
     }
 
     /// Replaces an object; its resourceVersion must be current.
     pub async fn replace(&self, resource: &Resource, object: &Object) -> Result<Object, ApiError> {
         let key = ObjectKey::of(object);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..Default::default() };
-        self.write_object("update", &key, resource, false, self.request(resource, &key).replace(&key.name, &params, bytes(object))).await
+        self.write("update", &key, resource, false, self.request(resource, &key).replace(&key.name, &params, bytes(object))).await
     }
 
     /// Merges a patch (RFC 7386) into an object.
     pub async fn patch(&self, resource: &Resource, key: &ObjectKey, patch: &Value) -> Result<Object, ApiError> {
-        self.write_object(
-            "patch",
-            key,
-            resource,
-            false,
-            self.request(resource, key).patch(&key.name, &patch_params(), &Patch::Merge(patch)),
-        )
-        .await
+        self.write("patch", key, resource, false, self.request(resource, key).patch(&key.name, &patch_params(), &Patch::Merge(patch))).await
     }
 
     /// Merges a patch into the status of an object; into the object itself where the resource serves no `/status`.
@@ -293,7 +286,7 @@ impl ClusterApi {
             return self.patch(resource, key, patch).await;
         }
         let request = self.request(resource, key).patch_subresource("status", &key.name, &patch_params(), &Patch::Merge(patch));
-        self.write_object("patch", key, resource, true, request).await
+        self.write("patch", key, resource, true, request).await
     }
 
     /// Deletes an object in the background, if it still is the one with this uid; absent is fine.
@@ -302,7 +295,7 @@ impl ClusterApi {
         if let Some(uid) = uid {
             params = params.preconditions(kube::core::params::Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         }
-        match self.write::<Value>("delete", key, resource, false, self.request(resource, key).delete(&key.name, &params)).await {
+        match self.write("delete", key, resource, false, self.request(resource, key).delete(&key.name, &params)).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_not_found() => Ok(()),
             Err(error) => Err(error),
@@ -328,7 +321,7 @@ impl ClusterApi {
         Request::new(resource.path(key.namespace()))
     }
 
-    async fn write_object(
+    async fn write(
         &self,
         verb: &'static str,
         key: &ObjectKey,
@@ -336,18 +329,7 @@ impl ClusterApi {
         is_status: bool,
         request: Result<HttpRequest<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Object, ApiError> {
-        self.write::<LiveObject>(verb, key, resource, is_status, request).await.map(|live| live.object)
-    }
-
-    async fn write<T: serde::de::DeserializeOwned>(
-        &self,
-        verb: &'static str,
-        key: &ObjectKey,
-        resource: &Resource,
-        is_status: bool,
-        request: Result<HttpRequest<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<T, ApiError> {
-        let result = self.gate.write(self.send(request)).await;
+        let result = self.gate.write(self.send::<LiveObject>(request)).await.map(|live| live.object);
         let code = result.as_ref().err().map_or_else(|| "ok".to_owned(), ApiError::label);
         let resource = resource.label(is_status);
         tracing::debug!(cluster = self.role.label(), verb, resource, object = %key, code, "write");
