@@ -93,15 +93,18 @@ fn age(cell: &mut Value) {
     }
 }
 
-/// Errors of custom resources in the order of their texts: the real server goes through their fields in none.
+/// Errors in the order of their texts where the real server finds them in none: it goes through the fields of custom resources, and
+/// through the keys of maps such as `labels` and `resources.requests`, in an order that changes from request to request.
 fn errors_in_order(status: &mut serde_json::Map<String, Value>) {
     let group = status.get("details").and_then(|details| details["group"].as_str()).unwrap_or_default();
     let is_custom = group.contains('.') && (!group.ends_with(".k8s.io") || group == "apiextensions.k8s.io");
-    let causes = status.get("details").and_then(|details| details["causes"].as_array()).filter(|causes| is_custom && causes.len() > 1);
+    let causes = status.get("details").and_then(|details| details["causes"].as_array()).filter(|causes| causes.len() > 1);
     let Some(mut causes) = causes.cloned() else { return };
-    let line =
-        |cause: &Value| format!("{}: {}", cause["field"].as_str().unwrap_or_default(), cause["message"].as_str().unwrap_or_default());
-    causes.sort_by_key(line);
+    let field = |cause: &Value| cause["field"].as_str().unwrap_or_default().to_owned();
+    let line = |cause: &Value| format!("{}: {}", field(cause), cause["message"].as_str().unwrap_or_default());
+    for errors in causes.chunk_by_mut(|a, b| is_custom || map_of(&field(a)) == map_of(&field(b))) {
+        errors.sort_by_key(line);
+    }
     let message = status.get("message").and_then(Value::as_str).unwrap_or_default();
     if let Some((start, _)) = message.split_once(" is invalid: [") {
         let mut lines: Vec<String> = causes.iter().map(line).collect();
@@ -113,6 +116,12 @@ fn errors_in_order(status: &mut serde_json::Map<String, Value>) {
         }
     }
     status["details"]["causes"] = causes.into();
+}
+
+/// `spec.limits` for `spec.limits[cpu]`, a key of a map; the field itself for any other, places in lists included.
+fn map_of(field: &str) -> &str {
+    let key = field.strip_suffix(']').and_then(|field| field.rsplit_once('['));
+    key.filter(|(_, key)| key.parse::<usize>().is_err()).map_or(field, |(map, _)| map)
 }
 
 /// `managedFields` as a line each: they are half of what a server answers.
@@ -158,6 +167,20 @@ mod tests {
         value(&mut one);
         value(&mut other);
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn errors_in_a_map_come_in_no_order_and_all_others_in_theirs() {
+        let status = |fields: [&str; 4]| {
+            let causes = fields.map(|field| json!({"field": field, "message": "Invalid value"}));
+            let lines = fields.map(|field| format!("{field}: Invalid value")).join(", ");
+            let mut status = json!({"message": format!("Pod \"x\" is invalid: [{lines}]"), "details": {"causes": causes}});
+            value(&mut status);
+            status
+        };
+        let one = status(["b[1]", "b[0]", "a.limits[x]", "a.limits[cpu]"]);
+        assert_eq!(one, status(["b[1]", "b[0]", "a.limits[cpu]", "a.limits[x]"]));
+        assert_ne!(one, status(["b[0]", "b[1]", "a.limits[cpu]", "a.limits[x]"]));
     }
 
     #[test]
