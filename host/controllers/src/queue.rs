@@ -25,7 +25,7 @@ const LOAD: usize = 32;
 /// Windows become no more than so many times as long.
 const WINDOW_STRETCH: u32 = 10;
 /// Waits for what is on its way become no more than so many times as long.
-const PATIENCE_STRETCH: u32 = 60;
+const PATIENCE_STRETCH: u32 = 120;
 /// Longest wait between two attempts.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 

@@ -17,6 +17,10 @@ use clap::{CommandFactory, Parser, Subcommand};
 use exit::{Code, Failure};
 use std::process::ExitCode;
 
+/// Objects are parsed and dropped all the time: the allocator is a third of all work with that of the C library.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Propagates Kubernetes objects to many clusters, with plugins that know what each kind means
 #[derive(Parser)]
 #[command(name = "flotilla", version = command::version::VERSION, max_term_width = 110, after_help = "Exit codes: 0 done, 1 a negative result, 2 bad input or usage, 3 a plugin failed, 4 the control plane could not be reached")]
