@@ -16,10 +16,15 @@ use flotilla_api::policy::{ClusterOverridePolicy, OverridePolicy};
 use flotilla_api::work::{ClusterResourceBinding, ResourceBinding, Work};
 use flotilla_core::binding::Binding;
 use flotilla_core::render::{self, Input, RenderError, Write};
+use futures::future;
+use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Works of one binding that are written at once: one that goes to many clusters takes its turn with the others.
+const WRITES_AT_ONCE: usize = 8;
 
 /// Called when a binding, its template, an override policy or one of its Works changes.
 pub async fn reconcile(context: Arc<Context>, key: BindingKey) -> Result<Next, Error> {
@@ -110,16 +115,15 @@ async fn write_works<B: Binding>(
         _ => None,
     });
     context.unrendered.set(key.clone(), unrendered);
-    let mut failures = Vec::new();
-    for rendered in rendered {
-        let cluster = rendered.cluster;
+    let known = &known;
+    let writes = rendered.into_iter().map(|rendered| async move {
         let written = match rendered.work {
             Err(why) => Err(why.to_string()),
-            Ok(work) => write_work(context, work, known.get(cluster.as_str()).copied()).await,
+            Ok(work) => write_work(context, work, known.get(rendered.cluster.as_str()).copied()).await,
         };
-        failures.extend(written.err().map(|why| format!("{cluster}: {why}")));
-    }
-    Ok(failures)
+        written.err().map(|why| format!("{}: {why}", rendered.cluster))
+    });
+    Ok(stream::iter(writes).buffered(WRITES_AT_ONCE).filter_map(future::ready).collect().await)
 }
 
 fn id_of(work: &Work) -> Option<String> {

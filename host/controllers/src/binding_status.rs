@@ -18,6 +18,7 @@ use flotilla_api::work::{ClusterResourceBinding, ResourceBinding, ResourceBindin
 use flotilla_core::binding::Binding;
 use flotilla_core::conditions::{self, Finding};
 use flotilla_core::{collect, render};
+use futures::future;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -61,23 +62,37 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
     let unrendered = context.unrendered.get(key).flatten();
     let unanswered = unrendered.as_ref().or(summed.as_ref().err());
     let status = binding_status(&mut binding, &works, decided.as_ref(), unanswered);
-    // 3. Write the differences.
-    if let Some(status) = status {
-        let old = object.get("status").cloned().unwrap_or(Value::Null);
-        let patch = json!({"status": crate::merge::difference(&old, &object_of(&status))});
-        match context.control.api.patch_status(&key.kind.resource(), &key.key, &patch).await {
-            Ok(written) => context.control.own(key.kind).observe(&written),
-            Err(error) if error.is_not_found() => return Ok(Next::Wait),
-            Err(error) => return Err(writing(format!("status of {:?} {}", key.kind, key.key))(error)),
+    // 3. Write the differences, side by side: neither hangs on the other.
+    let told = async {
+        match (summed, template) {
+            (Ok(Some(patch)), Some(template)) => write_template(context, &gvk, &template_key, &template, &patch).await,
+            (Err(error), _) => {
+                context.events.publish(&object, Severity::Warning, error.class.as_str(), &error.message).await;
+                Err(Error::Hook(error))
+            }
+            _ => Ok(()),
         }
-    }
-    match (summed, template) {
-        (Ok(Some(patch)), Some(template)) => write_template(context, &gvk, &template_key, &template, &patch).await.map(|()| Next::Wait),
-        (Err(error), _) => {
-            context.events.publish(&object, Severity::Warning, error.class.as_str(), &error.message).await;
-            Err(Error::Hook(error))
+    };
+    let (written, told) = future::join(write_binding_status(context, key, &object, status), told).await;
+    written.and(told).map(|()| Next::Wait)
+}
+
+async fn write_binding_status(
+    context: &Context,
+    key: &BindingKey,
+    object: &Object,
+    status: Option<ResourceBindingStatus>,
+) -> Result<(), Error> {
+    let Some(status) = status else { return Ok(()) };
+    let old = object.get("status").cloned().unwrap_or(Value::Null);
+    let patch = json!({"status": crate::merge::difference(&old, &object_of(&status))});
+    match context.control.api.patch_status(&key.kind.resource(), &key.key, &patch).await {
+        Ok(written) => {
+            context.control.own(key.kind).observe(&written);
+            Ok(())
         }
-        _ => Ok(Next::Wait),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(writing(format!("status of {:?} {}", key.kind, key.key))(error)),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::context::{Context, Error, typed, writing};
 use crate::queue::Next;
 use crate::queues::{BindingKey, TemplateKey};
 use crate::served::GroupKind;
-use crate::store::Change;
+use crate::store::{Change, Store};
 use crate::watch::{ControlPlane, Own};
 use flotilla_api::labels;
 use flotilla_api::object::{GroupVersionKind, Object};
@@ -84,24 +84,30 @@ async fn propagation(context: &Context, kind: Own, key: &ObjectKey) -> Result<Ne
     if object.is_deleting() {
         return remove(context, kind, key, &object).await;
     }
+    let mut selected = Vec::new();
+    for selector in &spec.resource_selectors {
+        let gvk = GroupVersionKind::new(&selector.api_version, &selector.kind);
+        // Starts the watch, if need be.
+        selected.extend(context.control.templates(&gvk)?.map(|store| (GroupKind::from(&gvk), selector, store)));
+    }
+    // Until the caches are filled, their first lists bring whatever this policy concerns.
     if context.control.is_filled() {
         wake_claimed(context, kind, key)?;
-    }
-    for selector in &spec.resource_selectors {
-        wake_selected(context, key.namespace(), selector)?;
+        for (kind, selector, store) in selected.into_iter().filter(|(.., store)| store.is_synced()) {
+            wake_selected(context, key.namespace(), &kind, selector, &store)?;
+        }
     }
     Ok(Next::Wait)
 }
 
-/// Starts the watch of the kind that a selector names, and looks at the templates that it may select.
-fn wake_selected(context: &Context, namespace: Option<&str>, selector: &ResourceSelector) -> Result<(), Error> {
-    let gvk = GroupVersionKind::new(&selector.api_version, &selector.kind);
-    let Some(store) = context.control.templates(&gvk)? else { return Ok(()) };
-    if !store.is_synced() || !context.control.is_filled() {
-        // Its first list brings every template.
-        return Ok(());
-    }
-    let kind = GroupKind::from(&gvk);
+/// Looks at the templates that a selector may select.
+fn wake_selected(
+    context: &Context,
+    namespace: Option<&str>,
+    kind: &GroupKind,
+    selector: &ResourceSelector,
+    store: &Store,
+) -> Result<(), Error> {
     let namespace = namespace.or(selector.namespace.as_deref().filter(|namespace| !namespace.is_empty()));
     for key in store.keys()? {
         let is_there = namespace.is_none() || key.namespace() == namespace;

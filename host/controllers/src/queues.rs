@@ -70,8 +70,8 @@ impl Default for Windows {
     fn default() -> Self {
         let window = |quiet, longest| Window { quiet: Duration::from_millis(quiet), longest: Duration::from_millis(longest) };
         Self {
-            work_status: window(10, 250),
-            binding_status: window(10, 250),
+            work_status: window(5, 250),
+            binding_status: window(5, 250),
             on_the_way: Duration::from_secs(1),
             first_report: Duration::from_millis(1500),
             other_reports: Duration::from_millis(200),
