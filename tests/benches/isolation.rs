@@ -3,6 +3,9 @@
 //! `cargo bench --workspace --bench isolation` prints how long Deployments take from their creation into each of the other seven members,
 //! with all ten well and with three of them sick, one after the other in the same run, on the sandbox.
 
+mod figures;
+
+use figures::{Bar, Figures};
 use flotilla_sandbox::faults::Faults;
 use flotilla_tests::fleet::TestFleet;
 use futures::{StreamExt as _, future};
@@ -36,26 +39,33 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        let mut figures = Figures::of("isolation");
         println!(
             "{COUNT} Deployments, one every {} ms, to {MEMBERS} members; from the create into each of {}",
             PACE.as_millis(),
             MEMBERS - SICK
         );
-        let mut worst = Vec::new();
-        for run in 0..2 {
-            for is_sick in [false, true] {
-                let mut times = propagate(is_sick).await;
-                times.sort();
-                let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
-                let who = if is_sick { "three sick" } else { "all well" };
-                println!("  run {}, {who}: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms", run + 1, at(0.5), at(0.99), at(1.0));
-                worst.push(at(0.99));
-            }
-        }
-        for pair in worst.chunks(2) {
-            println!("  p99 with three sick: {:.2} x of all well (bar 1.2)", pair[1] / pair[0]);
+        for run in 1..=2 {
+            let [well, sick] = [p99(&mut figures, run, false).await, p99(&mut figures, run, true).await];
+            figures.held(
+                format!("run {run}, p99 by that with all well"),
+                sick / well,
+                &Bar("p99 beside sick members, by that beside well ones"),
+            );
         }
     });
+}
+
+/// The time that all but one of a hundred stay below, in milliseconds.
+async fn p99(figures: &mut Figures, run: usize, is_sick: bool) -> f64 {
+    let mut times = propagate(is_sick).await;
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+    let who = if is_sick { "three sick" } else { "all well" };
+    for (name, share) in [("p50", 0.5), ("p99", 0.99), ("longest", 1.0)] {
+        figures.seen(format!("run {run}, {who}, {name}"), at(share), "ms");
+    }
+    at(0.99)
 }
 
 /// How long each Deployment took into each member that is well.
