@@ -60,8 +60,8 @@ bless: plugins ## accept new expectations and generated files, then show what ch
 	@UPDATE_EXPECT=1 cargo test --workspace || true
 	@git diff --stat
 
-bench: build ## measure; prints tables
-	@cargo bench --workspace --benches
+bench: build ## measure; prints figures beside their bars
+	@cargo bench --quiet --workspace --bench decisions --bench hooks --bench fleet --bench isolation --bench scale
 
 clean: ## remove what was built
 	@cargo clean

@@ -2,6 +2,9 @@
 //!
 //! Counts do not depend on the machine; times do, and are printed warm (compiled plugins in the cache) and cold beside each other.
 
+mod figures;
+
+use figures::{Bar, Figures};
 use flotilla_tests::fleet::{At, TestFleet, new_writes};
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
@@ -24,8 +27,9 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        writes().await;
-        start().await;
+        let mut figures = Figures::of("fleet");
+        writes(&mut figures).await;
+        start(&mut figures).await;
     });
 }
 
@@ -50,13 +54,11 @@ fn policy(members: usize) -> Value {
     })
 }
 
-/// Prints the controllers' writes for each step of a Deployment's life, and for many that are created at once.
-async fn writes() {
+/// The controllers' writes until all is settled, for each step of a Deployment's life, and for many that are created at once.
+async fn writes(figures: &mut Figures) {
     let fleet = TestFleet::start(MEMBERS).await;
     fleet.apply(&policy(MEMBERS).into()).await;
     let mut before = fleet.settled().await;
-    let bound = 4 + 2 * MEMBERS as u64;
-    println!("writes of the controllers until all is settled, {MEMBERS} members (bar: {bound} on the control plane, {MEMBERS} on members)");
     for (step, object) in [
         ("create", Some(web("web", 2, "nginx:1.26"))),
         ("new image", Some(web("web", 2, "nginx:1.27"))),
@@ -68,51 +70,53 @@ async fn writes() {
             None => fleet.delete(&fleet.control, At("apps/v1", "Deployment", Some("default"), "web")).await,
         }
         let after = fleet.settled().await;
-        print_writes(&format!("{step} one Deployment"), new_writes(&before, &after), 1);
+        count(figures, &format!("{step} one Deployment"), new_writes(&before, &after), 1);
         before = after;
     }
     for number in 0..MANY {
         fleet.apply(&web(&format!("web-{number}"), 1, "nginx:1.27").into()).await;
     }
-    print_writes(&format!("create {MANY} Deployments"), new_writes(&before, &fleet.settled().await), MANY);
+    count(figures, &format!("create {MANY} Deployments"), new_writes(&before, &fleet.settled().await), MANY);
 }
 
-/// By kind and verb, for each object and member.
-fn print_writes(step: &str, writes: BTreeMap<String, u64>, objects: u64) {
-    let (mut kinds, mut on_control, mut on_members, mut probes) = (BTreeMap::<String, u64>::new(), 0, 0, 0);
+/// For each object; by kind and verb as well. What room members have is written whatever happens.
+fn count(figures: &mut Figures, step: &str, writes: BTreeMap<String, u64>, objects: u64) {
+    let (mut kinds, mut on_control, mut on_members) = (BTreeMap::<String, u64>::new(), 0, 0);
     for (key, count) in writes {
         let (cluster, kind) = key.split_once(' ').expect("`cluster verb resource`");
-        let is_member = cluster.starts_with("member");
         if kind.contains("clusters.cluster.karmada.io") {
-            probes += count;
             continue;
         }
+        let is_member = cluster.starts_with("member");
         *(if is_member { &mut on_members } else { &mut on_control }) += count;
         *kinds.entry(format!("{} {kind}", if is_member { "members:" } else { "control plane:" })).or_default() += count;
     }
     let each = |count: u64| count as f64 / objects as f64;
-    println!("  {step}: {:.2} on the control plane, {:.2} on members", each(on_control), each(on_members));
+    figures.held(format!("{step}: control plane"), each(on_control), &Bar("writes to the control plane for a Deployment"));
+    figures.held(format!("{step}: members"), each(on_members), &Bar("writes to the members for a Deployment"));
     for (kind, count) in kinds {
-        println!("    {:5.2} for each object and member, {kind}", each(count) / MEMBERS as f64);
-    }
-    if probes > 0 {
-        println!("    beside {probes} by probes of the members: what room they have");
+        figures.seen(format!("  {kind}"), each(count), "");
     }
 }
 
-/// Prints how long a new process takes until a Deployment is ready on three members.
-async fn start() {
+/// How long a new process takes until a Deployment is ready on three members, without and with compiled plugins in the cache.
+async fn start(figures: &mut Figures) {
     let Some(binary) = binary() else {
-        println!("process start: no release binary; run `make build` first");
+        println!("start: the release binary is missing; run `make build` first");
         return;
     };
     let folder = std::env::temp_dir().join(format!("flotilla-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
-    println!("process start → 3 members → first Deployment ready on the template (bar: < 1 s warm)");
+    let millis = |duration: Duration| duration.as_secs_f64() * 1000.0;
     for (name, runs) in [("cold", 1), ("warm", 5)] {
         for _ in 0..runs {
             let (serving, ready) = start_once(&binary, &folder).await;
-            println!("  {name}: everything answers after {} ms, ready after {} ms", serving.as_millis(), ready.as_millis());
+            figures.seen(format!("start, {name}: everything answers"), millis(serving), "ms");
+            let what = format!("start, {name}: the first Deployment is ready in 3 members");
+            match name {
+                "warm" => figures.held(what, millis(ready), &Bar("start until a Deployment is ready")),
+                _ => figures.seen(what, millis(ready), "ms"),
+            }
         }
     }
     std::fs::remove_dir_all(&folder).expect("the folder is ours");

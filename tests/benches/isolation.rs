@@ -1,8 +1,12 @@
 //! What sick members cost the others: one of ten answers after five seconds, one refuses connections, one answers 429.
 //!
 //! `cargo bench --workspace --bench isolation` prints how long Deployments take from their creation into each of the other seven members,
-//! with all ten well and with three of them sick, one after the other in the same run, on the sandbox.
+//! with all ten well and with three of them sick, one after the other in the same fleet: of the sandbox, or of real API servers with
+//! `FLOTILLA_TEST_BACKEND=kubernetes COUNT=40 PACE=1000`.
 
+mod figures;
+
+use figures::{Bar, Figures};
 use flotilla_sandbox::faults::Faults;
 use flotilla_tests::fleet::{At, TestFleet};
 use futures::{StreamExt as _, future};
@@ -19,8 +23,8 @@ const SICK: usize = 3;
 const RUNS: usize = 2;
 /// How many Deployments; `COUNT` in the environment says otherwise.
 const COUNT: usize = 100;
-/// Milliseconds from one create to the next; `PACE` in the environment says otherwise. Eleven real API servers on two cores need 1000 for
-/// not to be busy all the time.
+/// Milliseconds from one create to the next; `PACE` in the environment says otherwise. Where eleven real API servers share two cores, 1000
+/// leaves them time.
 const PACE: usize = 20;
 
 const POLICY: &str = "
@@ -40,6 +44,7 @@ fn main() {
     let (count, pace) = (number("COUNT", COUNT), Duration::from_millis(number("PACE", PACE) as u64));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        let mut figures = Figures::of("isolation");
         println!(
             "{count} Deployments, one every {} ms, to {MEMBERS} members; from the create into each of {}",
             pace.as_millis(),
@@ -52,13 +57,14 @@ fn main() {
             fleet.there(fleet.member(number), At("apps/v1", "Deployment", None, "first")).await;
         }
         for run in 1..=RUNS {
-            let well = propagate(&fleet, &format!("well-{run}"), count, pace).await;
+            let well = propagate(&fleet, &mut figures, &format!("well-{run}"), count, pace).await;
             fleet.member(1).set_faults(Faults { latency: Duration::from_secs(5), ..Faults::default() });
             fleet.member(2).set_faults(Faults { unreachable: true, ..Faults::default() });
             fleet.member(3).set_faults(Faults { throttled: Some(Duration::from_secs(1)), ..Faults::default() });
-            let sick = propagate(&fleet, &format!("sick-{run}"), count, pace).await;
+            let sick = propagate(&fleet, &mut figures, &format!("sick-{run}"), count, pace).await;
             (1..=SICK).for_each(|number| fleet.member(number).set_faults(Faults::default()));
-            println!("  run {run}: p99 with three sick: {:.2} x of all well (bar 1.2)", sick.as_secs_f64() / well.as_secs_f64());
+            let bar = Bar("p99 beside sick members, by that beside well ones");
+            figures.held(format!("run {run}, p99 with three sick by that with all well"), sick / well, &bar);
         }
     });
 }
@@ -67,8 +73,8 @@ fn number(variable: &str, otherwise: usize) -> usize {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|error| panic!("`{variable}={text}`: {error}")))
 }
 
-/// How long 99 of 100 Deployments took into a member that is well.
-async fn propagate(fleet: &TestFleet, prefix: &str, count: usize, pace: Duration) -> Duration {
+/// How long 99 of 100 Deployments took at most into a member that is well, in milliseconds.
+async fn propagate(fleet: &TestFleet, figures: &mut Figures, prefix: &str, count: usize, pace: Duration) -> f64 {
     for number in 1..=MEMBERS {
         let cluster = format!("member{number}");
         let at = At("cluster.karmada.io/v1alpha1", "Cluster", Some(""), &cluster);
@@ -91,8 +97,10 @@ async fn propagate(fleet: &TestFleet, prefix: &str, count: usize, pace: Duration
     let took = |(name, at): (String, Instant)| at.saturating_duration_since(created[&name]);
     let mut times: Vec<Duration> = arrived.into_iter().flatten().map(took).collect();
     times.sort();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    println!("  {prefix}: p50 {:.1?}, p99 {:.1?}, longest {:.1?}", at(0.5), at(0.99), at(1.0));
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+    for (name, share) in [("p50", 0.5), ("p99", 0.99), ("longest", 1.0)] {
+        figures.seen(format!("{prefix}, {name}"), at(share), "ms");
+    }
     at(0.99)
 }
 

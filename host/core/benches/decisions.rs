@@ -1,12 +1,19 @@
-//! How long decisions take, at the least: `cargo bench -p flotilla-core`.
+//! How long decisions take: `cargo bench --workspace --bench decisions`, with `-- static` those with this word in their names.
 //!
-//! Inputs are generated; each line is the best of many runs, with the bar beside it where there is one.
+//! Inputs are generated; each figure is the best of many runs.
 
+#[path = "../../../tests/benches/figures/mod.rs"]
+mod figures;
+
+use figures::{Bar, Figures, is_wanted};
 use flotilla_api::cluster::Cluster;
 use flotilla_api::interpretation::{Answer, Asked, Demand, Health, HookError, Interpreter, Layer, Operation, Origin};
 use flotilla_api::object::Object;
+use flotilla_api::policy::{self, OverridePolicy, PropagationPolicy};
 use flotilla_api::work::{AggregatedStatusItem, Component, DependentObjectReference, ResourceBinding};
 use flotilla_core::apply::{Known, apply};
+use flotilla_core::matching::{Policy, PolicyIndex};
+use flotilla_core::overrides;
 use flotilla_core::render::{self, render};
 use flotilla_core::scheduling::{Options, schedule};
 use serde_json::{Value, json};
@@ -15,21 +22,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn main() {
-    for (count, bar) in [(10, None), (100, Some(20)), (1_000, None), (5_000, Some(1_500))] {
-        let clusters: Vec<Arc<Cluster>> = (0..count).map(|index| Arc::new(cluster(index))).collect();
-        for (name, placement) in placements() {
-            let fresh = binding(&placement, &[]);
-            let spread: Vec<String> = (0..count).map(cluster_name).collect();
-            let placed = binding(&placement, &spread);
-            let decide = |binding: &ResourceBinding| drop(black_box(schedule(black_box(binding), &clusters, Options::default())));
-            report(&format!("schedule {name}, {count} clusters, first time"), bar, || decide(&fresh));
-            report(&format!("schedule {name}, {count} clusters, again"), bar, || decide(&placed));
-        }
+    let mut figures = Figures::of("decisions");
+    for count in [10, 100, 1_000, 5_000] {
+        decisions(&mut figures, count);
     }
-    one_work();
+    one_work(&mut figures);
+    matches(&mut figures);
+    overriders(&mut figures);
 }
 
-fn one_work() {
+/// The clusters of a binding, decided on for the first time and again.
+fn decisions(figures: &mut Figures, count: usize) {
+    let bar = match count {
+        100 => Some(Bar("a decision, 100 clusters")),
+        5_000 => Some(Bar("a decision, 5,000 clusters")),
+        _ => None,
+    };
+    let clusters: Vec<Cluster> = (0..count).map(cluster).collect();
+    let names: Vec<String> = (0..count).map(cluster_name).collect();
+    for (name, placement) in placements() {
+        for (when, targets) in [("first time", &[][..]), ("again", &names)] {
+            let binding = binding(&placement, targets);
+            let decide = || drop(black_box(schedule(black_box(&binding), &clusters, Options::default())));
+            time(figures, &format!("{name}, {count} clusters, {when}"), bar.as_ref(), decide);
+        }
+    }
+}
+
+fn one_work(figures: &mut Figures) {
     let (template, cluster) = (Object(deployment()), cluster(0));
     let binding = binding(&json!({}), &[cluster_name(0)]);
     let input = render::Input {
@@ -42,24 +62,94 @@ fn one_work() {
         work_id: &|_| "5b3c1f0e-0000-4000-8000-000000000000".to_owned(),
         interpreter: &Copies,
     };
-    println!("a template of {} bytes", template.0.to_string().len());
-    report("render one Work", Some(30), || drop(black_box(render(black_box(&input)))));
-    report("clone the template (for comparison)", None, || drop(black_box(template.clone())));
+    let size = template.0.to_string().len();
+    let bar = Bar("a Work, hooks aside");
+    time(figures, &format!("a Work from a template of {size} bytes"), Some(&bar), || drop(black_box(render(black_box(&input)))));
+    time(figures, "for comparison, a copy of the template", None, || drop(black_box(template.clone())));
     let work = render(&input).remove(0).work.expect("a Work");
     let manifest = &work.spec.manifests()[0];
-    report("apply what is there already", None, || drop(black_box(apply(manifest, Some(black_box(manifest)), Known::Nothing, &Copies))));
+    let apply = || drop(black_box(apply(manifest, Some(black_box(manifest)), Known::Nothing, &Copies)));
+    time(figures, "apply what is there already", None, apply);
 }
 
-/// The best of as many runs as fit into 200 ms, in microseconds.
-fn report(name: &str, bar: Option<u64>, run: impl Fn()) {
+/// The policy of a template, among few policies and among many.
+fn matches(figures: &mut Figures) {
+    let template = Object(deployment());
+    let times = [10, 10_000].map(|count| {
+        let index = PolicyIndex::new((0..count).map(policy));
+        time(figures, &format!("50 matches among {count} policies"), None, || {
+            (0..50).for_each(|_| assert!(black_box(index.best(black_box(&template), &|_| false)).is_some()));
+        })
+    });
+    if let [Some(few), Some(many)] = times {
+        figures.held("a match, 10,000 policies by 10", many / few, &Bar("a match among 10,000 policies, by one among 10"));
+    }
+}
+
+/// A third selects each by name, by label and by kind; of those that select by name, only the first means the template.
+fn policy(number: usize) -> Policy {
+    let selector = [
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": if number == 0 { "web".to_owned() } else { format!("other-{number}") }}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "labelSelector": {"matchLabels": {"app": "web"}}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment"}),
+    ];
+    let policy = json!({
+        "metadata": {"name": format!("p{number}"), "namespace": "shop"},
+        "spec": {"resourceSelectors": [selector[number % 3]], "placement": {}},
+    });
+    Policy::from(serde_json::from_value::<PropagationPolicy>(policy).expect("a policy"))
+}
+
+/// What twenty overriders change.
+fn overriders(figures: &mut Figures) {
+    let labels = (0..10).map(|n| json!({"operator": "add", "value": {format!("l{n}"): "x"}}));
+    let values =
+        (0..5).map(|n| json!({"path": format!("/spec/template/spec/containers/0/env/{n}/value"), "operator": "replace", "value": "x"}));
+    let policy = json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {"overriders": {
+        "labelsOverrider": labels.collect::<Vec<_>>(),
+        "plaintext": values.collect::<Vec<_>>(),
+        "imageOverrider": [
+            {"component": "Registry", "operator": "replace", "value": "m"}, {"component": "Tag", "operator": "replace", "value": "2"},
+        ],
+        "argsOverrider": [
+            {"containerName": "web", "operator": "add", "value": ["-c"]}, {"containerName": "sidecar", "operator": "remove", "value": ["-a"]},
+        ],
+        "annotationsOverrider": [{"operator": "add", "value": {"a": "b"}}],
+    }}});
+    let policy: OverridePolicy = policy::read(&policy).expect("an override policy");
+    let (template, cluster) = (deployment(), Cluster::default());
+    let copy = || Object(template.clone());
+    let change = |mut object: Object| {
+        overrides::apply(&mut object, &cluster, &[], &[&policy], &|_| false).expect("the overriders are right");
+        object
+    };
+    time_of(figures, "20 overriders", Some(&Bar("20 overriders")), copy, change);
+}
+
+/// Adds what a run takes, in microseconds; gives it back.
+fn time(figures: &mut Figures, name: &str, bar: Option<&Bar>, run: impl Fn()) -> Option<f64> {
+    time_of(figures, name, bar, || (), |()| run())
+}
+
+/// The best of as many runs as fit into 200 ms; what they begin with and what they leave is not in the time.
+fn time_of<T, R>(figures: &mut Figures, name: &str, bar: Option<&Bar>, begin: impl Fn() -> T, run: impl Fn(T) -> R) -> Option<f64> {
+    if !is_wanted(name) {
+        return None;
+    }
     let (start, mut best) = (Instant::now(), Duration::MAX);
     while start.elapsed() < Duration::from_millis(200) {
+        let begun = begin();
         let before = Instant::now();
-        run();
+        let left = black_box(run(begun));
         best = best.min(before.elapsed());
+        drop(left);
     }
-    let bar = bar.map(|bar| format!("  (bar {bar} µs)")).unwrap_or_default();
-    println!("{:60} {:>10.2} µs{bar}", name, best.as_secs_f64() * 1e6);
+    let best = best.as_secs_f64() * 1e6;
+    match bar {
+        Some(bar) => figures.held(name, best, bar),
+        None => figures.seen(name, best, "µs"),
+    }
+    Some(best)
 }
 
 fn cluster_name(index: usize) -> String {

@@ -19,7 +19,7 @@ fn cluster(index: usize) -> Cluster {
 fn allocations(binding: &ResourceBinding, count: usize) -> u64 {
     let clusters: Vec<Cluster> = (0..count).map(cluster).collect();
     let measured = allocation_counter::measure(|| {
-        let filtered = filter(&binding.spec, &clusters);
+        let filtered = filter(&binding.spec, &clusters, |_| 0);
         assert_eq!(filtered.feasible.len() + filtered.rejected.len(), count);
     });
     measured.count_total

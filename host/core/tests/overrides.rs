@@ -5,7 +5,6 @@ use flotilla_api::object::Object;
 use flotilla_api::policy::{self, ClusterOverridePolicy, OverridePolicy};
 use flotilla_core::overrides::{apply, batch};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 const VECTORS: &str = include_str!("../../../tests/vectors/override.ndjson");
 
@@ -184,41 +183,4 @@ fn yaml_stays_yaml() {
     )
     .unwrap();
     assert_eq!(object["data"]["a"], "b: \"no\"\nlist:\n- 420\n- true\nwhen: \"2026-01-02\"\nz: \"yes\"\n");
-}
-
-/// A Deployment of 4.3 KB, and a policy that changes it in twenty ways.
-fn large() -> (Object, OverridePolicy) {
-    let env: Vec<Value> = (0..42).map(|n| json!({"name": format!("SETTING_{n}"), "value": format!("value number {n}")})).collect();
-    let container = |name: &str| json!({"name": name, "image": "r.example.net/team/web:1.0", "args": ["--a", "--b"], "env": env[..42]});
-    let object = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}},
-        "spec": {"replicas": 3, "template": {"spec": {"containers": [container("web"), container("side")]}}},
-    });
-    let labels = (0..10).map(|n| json!({"operator": "add", "value": {format!("l{n}"): "x"}}));
-    let plaintext =
-        (0..5).map(|n| json!({"path": format!("/spec/template/spec/containers/0/env/{n}/value"), "operator": "replace", "value": "x"}));
-    let policy = json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {"overriders": {
-        "labelsOverrider": labels.collect::<Vec<_>>(),
-        "plaintext": plaintext.collect::<Vec<_>>(),
-        "imageOverrider": [{"component": "Registry", "operator": "replace", "value": "m"}, {"component": "Tag", "operator": "replace", "value": "2"}],
-        "argsOverrider": [{"containerName": "web", "operator": "add", "value": ["-c"]}, {"containerName": "side", "operator": "remove", "value": ["--a"]}],
-        "annotationsOverrider": [{"operator": "add", "value": {"a": "b"}}],
-    }}});
-    (Object(object), policy::read(&policy).unwrap())
-}
-
-#[test]
-fn twenty_overriders_are_quick() {
-    let (object, policy) = large();
-    let cluster = Cluster::default();
-    let run = || {
-        let mut object = object.clone();
-        let start = Instant::now();
-        let applied = apply(&mut object, &cluster, &[], &[&policy], &|_| false).unwrap();
-        assert_eq!(applied.0.len(), 1);
-        start.elapsed()
-    };
-    let best = (0..200).map(|_| run()).min().unwrap();
-    println!("{} bytes: {best:?}", object.to_string().len());
-    assert!(best < Duration::from_micros(100), "20 overriders took {best:?}");
 }

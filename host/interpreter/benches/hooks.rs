@@ -1,12 +1,15 @@
 //! How long a hook call takes: every built-in plugin, an object of 5 KB and one of 13 KB, fresh instance, deadline and memory limit on,
 //! nothing remembered. Beside it what native Rust takes on the same parsed tree.
 //!
-//! `cargo bench --workspace --bench hooks` prints a table, `cargo bench --workspace --bench hooks -- health` a part of it; each figure is the
+//! `cargo bench --workspace --bench hooks` prints all of it, `cargo bench --workspace --bench hooks -- health` a part; each figure is the
 //! best of many rounds. Needs `make plugins`.
 
+#[path = "../../../tests/benches/figures/mod.rs"]
+mod figures;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use figures::{Bar, Figures, is_wanted};
 use flotilla_api::interpretation::{Interpreter, Operation};
 use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_api::quantity::{Amount, Format};
@@ -24,75 +27,63 @@ const SPEND: Duration = Duration::from_millis(400);
 const ROUND: u32 = 20;
 const SIZES: [usize; 2] = [5_000, 13_000];
 const CLUSTERS: usize = 10;
-/// How much more a call may take for the larger object.
-const MOST_GROWTH: f64 = 1.15;
 
 fn main() {
+    let mut figures = Figures::of("hooks");
     let chain = Chain::new(support::runtime(), support::built_in()).with_memo(Memo::with_budget(0));
-    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    println!("{:<28} {:>9} {:>9} {:>9} {:>8} {:>11} {:>9}", "hook", "5 KB", "bar", "13 KB", "13/5 KB", "native 5 KB", "x native");
     for plugin in chain.plugins() {
         let kind = &plugin.targets()[0];
         for operation in plugin.operations() {
             let name = format!("{} {}", plugin.name(), operation.hook());
-            if !name.contains(&only) {
+            if !is_wanted(&name) {
                 continue;
             }
             let samples = SIZES.map(|size| Sample::new(kind, size));
             let [small, large] = samples.each_ref().map(|sample| time(&mut || sample.ask(&chain, operation)));
-            let native = time(&mut || samples[0].native(operation));
-            let (bar, growth) = (bar(operation), small_ratio(large, small));
-            let is_over = micros(small) > bar || growth > MOST_GROWTH;
-            println!(
-                "{name:<28} {:>6.2} µs {bar:>6.0} µs {:>6.2} µs {growth:>8.2} {:>8.2} µs {:>9.1}{}",
-                micros(small),
-                micros(large),
-                micros(native),
-                small_ratio(small, native),
-                if is_over { "  over the bar" } else { "" }
-            );
+            figures.held(&name, micros(small), &bar(operation));
+            figures.held(format!("{name}, 13 KB by 5 KB"), micros(large) / micros(small), &Bar("13 KB, by 5 KB"));
+            figures.seen(format!("{name}, native"), micros(time(&mut || samples[0].native(operation))), "µs");
         }
     }
-    if only.is_empty() {
-        time_empty_calls();
-        compare();
+    if is_wanted("for comparison") {
+        time_empty_calls(&mut figures);
+        compare(&mut figures);
     }
 }
 
-/// The most that a call may take, in microseconds.
-fn bar(operation: Operation) -> f64 {
+/// What a call is held to.
+fn bar(operation: Operation) -> Bar {
     match operation {
-        Operation::ReviseReplica | Operation::Retain | Operation::InterpretHealth | Operation::InterpretStatus => 10.0,
-        _ => 30.0,
+        Operation::ReviseReplica | Operation::Retain | Operation::InterpretHealth | Operation::InterpretStatus => {
+            Bar("a hook that changes or judges")
+        }
+        _ => Bar("a hook"),
     }
 }
 
 /// A hook that does nothing: what a call costs in itself, without and with imports.
-fn time_empty_calls() {
+fn time_empty_calls(figures: &mut Figures) {
     let thing = support::object("{apiVersion: tests/v1, kind: Thing, metadata: {name: one}, status: {phase: Up}}");
     for (file, imports) in [("healthy", "no"), ("picky", "two")] {
         let chain = support::chain(vec![support::plugin(file)]).with_memo(Memo::with_budget(0));
         let took = time(&mut || drop(black_box(chain.health(&thing).expect("an answer"))));
-        println!("for comparison, an empty hook of a component with {imports} imports: {:.2} µs", micros(took));
+        figures.seen(format!("for comparison, an empty hook with {imports} imports"), micros(took), "µs");
     }
 }
 
 /// What other things take on this machine at this moment.
-fn compare() {
+fn compare(figures: &mut Figures) {
     for (size, sample) in SIZES.iter().zip(SIZES.map(|size| Sample::new(&GroupVersionKind::new("apps/v1", "Deployment"), size))) {
         let text = sample.object.0.to_string();
         let parse = time(&mut || drop(black_box(serde_json::from_str::<Value>(&text))));
         let clone = time(&mut || drop(black_box(sample.object.clone())));
-        println!("for comparison, {size} bytes: parse {:.1} µs, clone {:.1} µs", micros(parse), micros(clone));
+        figures.seen(format!("for comparison, parse {size} bytes"), micros(parse), "µs");
+        figures.seen(format!("for comparison, copy {size} bytes"), micros(clone), "µs");
     }
 }
 
 fn micros(duration: Duration) -> f64 {
     duration.as_nanos() as f64 / 1_000.0
-}
-
-fn small_ratio(a: Duration, b: Duration) -> f64 {
-    a.as_nanos() as f64 / b.as_nanos().max(1) as f64
 }
 
 /// The best round, divided by its calls.

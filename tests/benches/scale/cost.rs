@@ -3,7 +3,6 @@
 use flotilla_sandbox::kubeconfig;
 use flotilla_tests::backend::Clusters;
 use flotilla_tests::cluster::Cluster;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -81,9 +80,12 @@ fn binary() -> Option<PathBuf> {
 
 /// Processor time of the controllers and of the control plane's API server, and the most memory that the controllers had.
 pub struct Cost {
-    controllers: Duration,
-    server: Option<Duration>,
-    peak_mib: u64,
+    /// Since the process was started.
+    pub controllers: Duration,
+    /// Of a real server, which is a process of its own.
+    pub server: Option<Duration>,
+    /// In MiB.
+    pub peak: f64,
 }
 
 impl Cost {
@@ -91,17 +93,17 @@ impl Cost {
     pub fn of(control: &Cluster, controllers: &Program) -> Self {
         let pid = controllers.process.id();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        Self { controllers: processor_time(pid), server: server_of(control).map(processor_time), peak_mib: peak.unwrap_or(0) / 1024 }
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+        Self { controllers: processor_time(pid), server: server_of(control).map(processor_time), peak: peak.unwrap_or(0.0) / 1024.0 }
     }
 
-    /// What was spent since.
-    pub fn since(&self, before: &Self) -> impl fmt::Display {
-        let mut text = format!("processor time: controllers {:.1} s", (self.controllers.saturating_sub(before.controllers)).as_secs_f64());
-        if let (Some(now), Some(before)) = (self.server, before.server) {
-            text += &format!(", API server of the control plane {:.1} s", now.saturating_sub(before).as_secs_f64());
+    /// What was spent since; the most memory is that of all the time.
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            controllers: self.controllers.saturating_sub(before.controllers),
+            server: self.server.zip(before.server).map(|(now, before)| now.saturating_sub(before)),
+            peak: self.peak,
         }
-        format!("{text}; peak memory of the controllers {} MiB", self.peak_mib)
     }
 }
 

@@ -5,9 +5,12 @@
 //! itself. The controllers are a process of their own: the release binary, `make build` makes it.
 
 mod cost;
+#[path = "../figures/mod.rs"]
+mod figures;
 mod seen;
 
 use cost::{Cost, Program};
+use figures::{Bar, Figures};
 use flotilla_api::object::GroupVersionKind;
 use flotilla_tests::backend::Clusters;
 use flotilla_tests::cluster::Cluster;
@@ -42,19 +45,21 @@ fn main() {
 async fn run(count: usize) {
     let clusters = Clusters::start(MEMBERS).await;
     let bench = Bench { clusters, count };
+    let mut figures = Figures::of("scale");
     println!("{count} Deployments with {REPLICAS} replicas on {MEMBERS} members");
     let floor = bench.floor().await;
+    figures.seen("floor: created in both members by a client, all ready", floor.as_secs_f64(), "s");
     let folder = tempfile::tempdir().expect("a folder");
     let mut controllers = Program::start(&bench.clusters, folder.path()).await;
     bench.join(&controllers).await;
-    alone(&bench).await;
-    bench.propagate(&controllers, floor).await;
+    alone(&bench, &mut figures).await;
+    bench.propagate(&mut figures, &controllers, floor).await;
     for run in ["first", "second"] {
         bench.quiet().await;
         controllers.stop();
-        bench.restart(run, &mut controllers).await;
+        bench.restart(&mut figures, run, &mut controllers).await;
     }
-    bench.delete(&controllers).await;
+    bench.delete(&mut figures, &controllers).await;
 }
 
 struct Bench {
@@ -116,7 +121,6 @@ impl Bench {
             seen.until(|seen| seen.ready(REPLICAS) == self.count).await;
         }
         let took = started.elapsed();
-        println!("  floor, created in both members by a client, all ready: {:.1} s", took.as_secs_f64());
         for (member, seen) in members.iter().zip(&seen) {
             self.api(member, "floor")
                 .delete_collection(&DeleteParams::background(), &Default::default())
@@ -166,31 +170,38 @@ impl Bench {
         api.create(&PostParams::default(), &deployment(name, REPLICAS)).await.expect("the Deployment is new");
     }
 
-    async fn propagate(&self, controllers: &Program, floor: Duration) {
+    async fn propagate(&self, figures: &mut Figures, controllers: &Program, floor: Duration) {
         let control = Seen::follow(self.api(&self.clusters.control, "bench")).await;
         let members = self.follow_members("bench").await;
         let here = control.settled().await;
         let (writes, cost) = (self.writes(), Cost::of(&self.clusters.control, controllers));
         let started = Instant::now();
         stream::iter(self.names()).for_each_concurrent(AT_ONCE, |name| async move { self.create(&name).await }).await;
-        let created = started.elapsed();
+        figures.seen("all created", started.elapsed().as_secs_f64(), "s");
         for member in &members {
             member.until(|seen| seen.known() == here + self.count).await;
         }
-        let arrived = started.elapsed();
+        figures.seen("all in both members", started.elapsed().as_secs_f64(), "s");
         control.until(|seen| seen.ready(REPLICAS * MEMBERS as i64) == here + self.count).await;
-        let ready = started.elapsed();
-        println!("  created after {:.1} s, all in both members after {:.1} s", created.as_secs_f64(), arrived.as_secs_f64());
-        let ratio = ready.as_secs_f64() / floor.as_secs_f64();
-        println!("  all ready on the template after {:.1} s: {ratio:.2} x the floor (bar 1.25)", ready.as_secs_f64());
+        let ready = started.elapsed().as_secs_f64();
+        figures.seen("all ready on the template", ready, "s");
+        figures.held("all ready on the template, by the floor", ready / floor.as_secs_f64(), &Bar("all ready, by the floor"));
         self.quiet().await;
-        let spent = Cost::of(&self.clusters.control, controllers);
-        println!("  {}", spent.since(&cost));
-        self.print_writes(&writes, self.count);
+        let spent = Cost::of(&self.clusters.control, controllers).since(&cost);
+        let each = |time: Duration| time.as_secs_f64() * 1000.0 / self.count as f64;
+        let name = "processor time of the controllers for each";
+        figures.held(name, each(spent.controllers), &Bar("processor time of the controllers for a Deployment"));
+        if let Some(server) = spent.server {
+            let name = "processor time of the control plane's API server for each";
+            figures.held(name, each(server), &Bar("processor time of the API server for a Deployment"));
+        }
+        let bar = if self.count <= 1000 { Bar("memory, 1,000 Deployments") } else { Bar("memory, 5,000 Deployments") };
+        figures.held("most memory of the controllers", spent.peak, &bar);
+        self.count_writes(figures, "create", &writes, self.count);
     }
 
     /// Starts the controllers again and edits a Deployment meanwhile.
-    async fn restart(&self, run: &str, controllers: &mut Program) {
+    async fn restart(&self, figures: &mut Figures, run: &str, controllers: &mut Program) {
         let before = self.writes();
         let replicas = if run == "first" { 3 } else { 4 };
         let member = Seen::follow(self.api(&self.clusters.members[1], "bench")).await;
@@ -200,17 +211,13 @@ impl Bench {
         let api = self.api(&self.clusters.control, "bench");
         api.patch("web-7", &PatchParams::default(), &Patch::Merge(&patch)).await.expect("it is there");
         member.until(|seen| seen.replicas("web-7") == Some(replicas)).await;
-        println!(
-            "  {run} restart: an edit reaches the member {} ms after the process was started (bar 1000)",
-            started.elapsed().as_millis()
-        );
+        let took = started.elapsed().as_secs_f64() * 1000.0;
+        figures.held(format!("{run} restart until an edit is in a member"), took, &Bar("restart until an edit is in a member"));
         self.quiet().await;
-        let new = self.since(&before);
-        println!("    writes, one edit included: {} on the control plane, {} in members", sum(&new, true), sum(&new, false));
-        new.iter().for_each(|(key, writes)| println!("    {writes:6} {key}"));
+        self.count_writes(figures, &format!("{run} restart with that edit"), &before, 1);
     }
 
-    async fn delete(&self, controllers: &Program) {
+    async fn delete(&self, figures: &mut Figures, controllers: &Program) {
         let (before, cost) = (self.writes(), Cost::of(&self.clusters.control, controllers));
         let started = Instant::now();
         let api = self.api(&self.clusters.control, "bench");
@@ -218,10 +225,13 @@ impl Bench {
         for member in &self.clusters.members {
             Seen::follow(self.api(member, "bench")).await.until(|seen| seen.known() == 0).await;
         }
-        println!("  all deleted by one deletecollection: gone from both members after {:.1} s", started.elapsed().as_secs_f64());
+        figures.seen("all gone from both members after one deletecollection", started.elapsed().as_secs_f64(), "s");
         self.quiet().await;
-        println!("  {}", Cost::of(&self.clusters.control, controllers).since(&cost));
-        self.print_writes(&before, self.count);
+        let spent = Cost::of(&self.clusters.control, controllers).since(&cost);
+        figures.seen("processor time of the controllers, delete", spent.controllers.as_secs_f64(), "s");
+        figures.held("most memory of the controllers since the restart", spent.peak, &Bar("memory, 5,000 Deployments, after restarts"));
+        // Beside those that were created at once, those that were created alone, and the first.
+        self.count_writes(figures, "delete", &before, self.count + ALONE + 1);
     }
 
     /// Waits until the controllers have written nothing for a while.
@@ -257,17 +267,14 @@ impl Bench {
         flotilla_tests::fleet::new_writes(before, &self.writes())
     }
 
-    fn print_writes(&self, before: &BTreeMap<String, u64>, count: usize) {
+    /// New writes for each Deployment, then all of them by kind.
+    fn count_writes(&self, figures: &mut Figures, step: &str, before: &BTreeMap<String, u64>, count: usize) {
         let new = self.since(before);
         let each = |is_control| sum(&new, is_control) as f64 / count as f64;
-        println!(
-            "  writes for each Deployment: {:.2} on the control plane (bar {}), {:.2} in members",
-            each(true),
-            4 + 2 * MEMBERS,
-            each(false)
-        );
+        figures.held(format!("{step}: writes to the control plane"), each(true), &Bar("writes to the control plane for a Deployment"));
+        figures.held(format!("{step}: writes to the members"), each(false), &Bar("writes to the members for a Deployment"));
         for (key, writes) in &new {
-            println!("    {writes:6} {key}");
+            figures.seen(format!("  {key}"), *writes as f64 / count as f64, "");
         }
     }
 }
@@ -277,7 +284,7 @@ fn sum(writes: &BTreeMap<String, u64>, is_control: bool) -> u64 {
 }
 
 /// One Deployment while nothing else goes on: until it is in the members, and until it is ready on the template.
-async fn alone(bench: &Bench) {
+async fn alone(bench: &Bench, figures: &mut Figures) {
     let control = Seen::follow(bench.api(&bench.clusters.control, "bench")).await;
     let member = Seen::follow(bench.api(&bench.clusters.members[0], "bench")).await;
     let (mut arrived, mut ready) = (Vec::new(), Vec::new());
@@ -291,9 +298,13 @@ async fn alone(bench: &Bench) {
         control.until(|seen| seen.is_ready(&name, REPLICAS * MEMBERS as i64)).await;
         ready.push(created.elapsed());
     }
-    for (what, mut times, bar) in [("in a member", arrived, 15), ("ready on the template", ready, 120)] {
+    for (what, mut times, bar) in
+        [("in a member", arrived, Bar("alone, in a member")), ("ready on the template", ready, Bar("alone, ready on the template"))]
+    {
         times.sort();
-        let [least, middle, most] = [times[0], times[times.len() / 2], times[times.len() - 1]].map(|time| time.as_millis());
-        println!("  one alone, {what} after the create returned: {middle} ms, {least} to {most} (bar {bar})");
+        let millis = |place: usize| times[place].as_secs_f64() * 1000.0;
+        figures.held(format!("one alone, {what} after the create returned: median"), millis(times.len() / 2), &bar);
+        figures.seen("  least", millis(0), "ms");
+        figures.seen("  most", millis(times.len() - 1), "ms");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: controlplane.md §1.4, step 5b.
 
-use crate::scheduling::webster::{Party, Ties, dispense};
+use crate::scheduling::webster::{Ties, dispense};
 use flotilla_api::object::Object;
 use flotilla_api::work::TargetCluster;
 use serde_json::Value;
@@ -11,10 +11,12 @@ use serde_json::Value;
 pub fn divide(manifest: &mut Object, template_uid: &str, targets: &[TargetCluster], cluster: &str) {
     let completions = manifest.at(&["spec", "completions"]).and_then(Value::as_i64);
     let (Some(completions), "Job") = (completions, manifest.kind()) else { return };
-    let parties = targets.iter().map(|target| Party { name: &target.name, votes: i64::from(target.replicas) });
-    let shares = dispense(completions, &parties.collect::<Vec<_>>(), Ties::of_uid(template_uid));
-    let share = targets.iter().position(|target| target.name == cluster).map(|place| shares[place]);
-    if let Some(share) = share {
+    let mut targets: Vec<&TargetCluster> = targets.iter().collect();
+    targets.sort_by_key(|target| &target.name);
+    let votes: Vec<i64> = targets.iter().map(|target| target.replicas.into()).collect();
+    let shares = dispense(completions, &votes, Ties::of_uid(template_uid));
+    let share = targets.iter().zip(shares).find(|(target, _)| target.name == cluster);
+    if let Some((_, share)) = share {
         manifest["spec"]["completions"] = share.into();
     }
 }
@@ -31,7 +33,7 @@ mod tests {
     #[track_caller]
     fn check(job: Value, cluster: &str, expected: Value) {
         let mut job = Object(job);
-        divide(&mut job, "", &[target("m1", 3), target("m2", 1)], cluster);
+        divide(&mut job, "", &[target("m2", 1), target("m1", 3)], cluster);
         assert_eq!(job.0, expected);
     }
 
@@ -40,6 +42,13 @@ mod tests {
         let job = json!({"kind": "Job", "spec": {"completions": 8, "parallelism": 4}});
         check(job.clone(), "m1", json!({"kind": "Job", "spec": {"completions": 6, "parallelism": 4}}));
         check(job, "m2", json!({"kind": "Job", "spec": {"completions": 2, "parallelism": 4}}));
+    }
+
+    #[test]
+    fn what_is_left_over_goes_by_name() {
+        let job = json!({"kind": "Job", "spec": {"completions": 2}});
+        check(job.clone(), "m1", json!({"kind": "Job", "spec": {"completions": 1}}));
+        check(job, "m2", json!({"kind": "Job", "spec": {"completions": 1}}));
     }
 
     #[test]

@@ -4,11 +4,11 @@
 
 use super::sorted::SortedAffinity;
 use crate::affinity;
-use flotilla_api::cluster::Cluster;
+use flotilla_api::cluster::{ApiEnablement, Cluster};
 use flotilla_api::work::ResourceBindingSpec;
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 use std::borrow::Borrow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 
 /// Why one cluster was left out. Order of variants = order of checks.
@@ -64,23 +64,33 @@ impl fmt::Display for Rejected<'_> {
     }
 }
 
+/// A cluster that the binding may go to: all of it that is needed from here on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feasible<'c> {
+    /// Its name.
+    pub name: &'c str,
+    /// Its weight among the others, where replicas are divided by weight.
+    pub weight: i64,
+}
+
 /// The clusters of one pass, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Filtered<'c> {
     /// Those that the binding may go to.
-    pub feasible: Vec<&'c Cluster>,
+    pub feasible: Vec<Feasible<'c>>,
     /// The others by name, and why.
     pub rejected: Vec<(&'c str, Rejected<'c>)>,
 }
 
-/// Splits `clusters` into feasible and rejected ones.
-pub fn filter<'c, C: Borrow<Cluster>>(spec: &ResourceBindingSpec, clusters: &'c [C]) -> Filtered<'c> {
+/// Splits `clusters` into feasible and rejected ones, and weighs the feasible ones. Many clusters are more than a processor's caches hold, so
+/// each is looked at once.
+pub fn filter<'c, C: Borrow<Cluster>>(spec: &ResourceBindingSpec, clusters: &'c [C], weigh: impl Fn(&Cluster) -> i64) -> Filtered<'c> {
     let wishes = Wishes::of(spec);
     let mut feasible = Vec::with_capacity(clusters.len());
     let mut rejected = Vec::with_capacity(clusters.len());
     for cluster in clusters.iter().map(Borrow::borrow) {
         match wishes.reject(cluster) {
-            None => feasible.push(cluster),
+            None => feasible.push(Feasible { name: cluster.name(), weight: weigh(cluster) }),
             Some(why) => rejected.push((cluster.name(), why)),
         }
     }
@@ -93,6 +103,8 @@ struct Wishes<'a> {
     tolerations: &'a [Toleration],
     /// Names of the clusters that the binding is already at, sorted when they are first asked for.
     targets: OnceCell<Vec<&'a str>>,
+    /// Index among the APIs of a cluster at which the kind was found last.
+    place: Cell<usize>,
     spec: &'a ResourceBindingSpec,
 }
 
@@ -104,6 +116,7 @@ impl<'a> Wishes<'a> {
             affinity: affinity.map(SortedAffinity::new),
             tolerations: placement.map_or(&[], |placement| &placement.cluster_tolerations),
             targets: OnceCell::new(),
+            place: Cell::new(0),
             spec,
         }
     }
@@ -142,12 +155,14 @@ impl<'a> Wishes<'a> {
         self.tolerations.iter().any(|toleration| tolerates(toleration, taint))
     }
 
+    /// Looks first where the last cluster had the kind: the lists are long, and most clusters of a fleet serve the same.
     fn is_served_by(&self, cluster: &Cluster) -> bool {
         let template = &self.spec.resource;
-        let groups = cluster.status.iter().flat_map(|status| &status.api_enablements);
-        groups
-            .filter(|group| group.group_version == template.api_version)
-            .any(|group| group.resources.iter().any(|resource| resource.kind == template.kind))
+        let groups = cluster.status.as_ref().map_or(&[][..], |status| &status.api_enablements);
+        let serves = |group: &ApiEnablement| {
+            group.group_version == template.api_version && group.resources.iter().any(|resource| resource.kind == template.kind)
+        };
+        groups.get(self.place.get()).is_some_and(serves) || groups.iter().position(serves).inspect(|place| self.place.set(*place)).is_some()
     }
 }
 

@@ -16,6 +16,7 @@ pub use filter::Rejected;
 pub use trigger::Trigger;
 
 use crate::binding::Binding;
+use assign::Strategy;
 use filter::filter;
 use flotilla_api::cluster::Cluster;
 use flotilla_api::work::{ResourceBindingSpec, TargetCluster};
@@ -104,13 +105,14 @@ pub fn schedule<'c, B: Binding, C: Borrow<Cluster>>(binding: &B, clusters: &'c [
         return Decision { trigger, outcome: Outcome::Failed { why, clusters: spec.targets().to_vec() }, rejected: Vec::new() };
     }
     // 3. Who is left?
-    let filtered = filter(spec, clusters);
+    let strategy = Strategy::of(spec.placement.as_ref());
+    let filtered = filter(spec, clusters, |cluster| strategy.weight_of(cluster));
     let outcome = if filtered.feasible.is_empty() {
         let why = Failure::NoClusterFit { clusters: clusters.len(), reasons: histogram(&filtered.rejected) };
         Outcome::Failed { why, clusters: remaining(spec, &filtered.rejected) }
     } else {
         // 4. Who gets how much?
-        match assign::assign(spec, &filtered.feasible, options) {
+        match assign::assign(spec, &strategy, filtered.feasible, options) {
             Ok(clusters) => Outcome::Scheduled(clusters),
             Err(why) => Outcome::Failed { why, clusters: spec.targets().to_vec() },
         }

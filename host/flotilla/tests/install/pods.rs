@@ -12,27 +12,28 @@ use std::process::Stdio;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Account of the controllers.
 pub const ACCOUNT: &str = "system:serviceaccount:flotilla-system:flotilla-controllers";
 
 /// Running processes; they end when this is dropped.
 pub struct Pods {
-    _processes: Vec<Child>,
+    _controllers: Child,
+    _webhook: Option<Webhook>,
 }
 
 impl Pods {
     /// Runs what the Deployments of the installation would run.
     pub async fn start(clusters: &Clusters) -> Self {
         if review_in_sandbox(clusters) {
-            return Self { _processes: vec![clusters.controllers(&clusters.kubeconfig())] };
+            return Self { _controllers: clusters.controllers(&clusters.kubeconfig()), _webhook: None };
         }
-        let (checked, _) = webhook(clusters, &certificate_files(clusters).await).await;
-        drop(checked);
+        drop(Webhook::start(clusters, &certificate_files(clusters).await).await);
         let authority = clusters.folder().join("pods-ca.crt");
-        let (webhook, address) = webhook(clusters, &["--ca-out".to_owned(), authority.display().to_string()]).await;
-        call_at(clusters, &format!("https://{address}"), &std::fs::read(&authority).expect("it was written")).await;
-        Self { _processes: vec![webhook, controllers(clusters).await] }
+        let webhook = Webhook::start(clusters, &["--ca-out".to_owned(), authority.display().to_string()]).await;
+        call_at(clusters, &format!("https://{}", webhook.address), &std::fs::read(&authority).expect("it was written")).await;
+        Self { _controllers: controllers(clusters).await, _webhook: Some(webhook) }
     }
 }
 
@@ -100,8 +101,8 @@ async fn certificate_files(clusters: &Clusters) -> Vec<String> {
             flags.extend([flag.to_owned(), path.display().to_string()]);
         }
     }
-    let (_webhook, address) = webhook(clusters, &flags).await;
-    let (_, port) = address.rsplit_once(':').expect("an address");
+    let webhook = Webhook::start(clusters, &flags).await;
+    let (_, port) = webhook.address.rsplit_once(':').expect("an address");
     let host = "flotilla-webhook.flotilla-system.svc";
     let mut curl = clusters.command("curl");
     curl.args(["--silent", "--show-error", "--cacert"]).arg(clusters.folder().join("ca.crt"));
@@ -110,25 +111,49 @@ async fn certificate_files(clusters: &Clusters) -> Vec<String> {
     flags
 }
 
-/// Runs the webhook; returns its address too.
-pub async fn webhook(clusters: &Clusters, flags: &[String]) -> (Child, String) {
-    let mut command = clusters.command(env!("CARGO_BIN_EXE_flotilla"));
-    let listening = arguments(&container(clusters, "flotilla-webhook").await, "--listen=", "127.0.0.1:0");
-    let own_certificate = listening.into_iter().filter(|text| !text.starts_with("--tls-"));
-    command.args(own_certificate).args(flags).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the program starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-    let listening = async {
-        while let Some(line) = lines.next_line().await.expect("text") {
-            if let Some((_, rest)) = line.split_once("listening on https://") {
-                return rest.split(' ').next().unwrap_or_default().to_owned();
+/// The webhook as a process, until this is dropped.
+pub struct Webhook {
+    /// Where it listens.
+    pub address: String,
+    said: UnboundedReceiver<String>,
+    _process: Child,
+}
+
+impl Webhook {
+    /// Runs it with the arguments of its Deployment but for those about certificates; returns when it listens.
+    pub async fn start(clusters: &Clusters, flags: &[String]) -> Self {
+        let mut command = clusters.command(env!("CARGO_BIN_EXE_flotilla"));
+        let listening = arguments(&container(clusters, "flotilla-webhook").await, "--listen=", "127.0.0.1:0");
+        let own_certificate = listening.into_iter().filter(|text| !text.starts_with("--tls-"));
+        command.args(own_certificate).args(flags).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("the program starts");
+        let mut lines = BufReader::new(process.stderr.take().expect("a pipe")).lines();
+        let (sender, said) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                // Nobody listens any more when the test has ended.
+                let _ = sender.send(line);
             }
-        }
-        panic!("the webhook ended");
-    };
-    let address = tokio::time::timeout(PATIENCE, listening).await.expect("the webhook listens");
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (child, address)
+        });
+        let mut webhook = Self { address: String::new(), said, _process: process };
+        let line = webhook.until_it_says("listening on https://").await;
+        let (_, address) = line.split_once("https://").expect("it says so");
+        webhook.address = address.split(' ').next().unwrap_or_default().to_owned();
+        webhook
+    }
+
+    /// Waits for a line with this text.
+    pub async fn until_it_says(&mut self, text: &str) -> String {
+        let line = async {
+            loop {
+                let line = self.said.recv().await.expect("the webhook goes on");
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, line).await.unwrap_or_else(|_| panic!("the webhook does not say `{text}`"))
+    }
 }
 
 /// Has the API server call the webhooks of the installation at a URL, since no Service leads to a process: in place of its own

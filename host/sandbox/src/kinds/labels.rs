@@ -31,19 +31,44 @@ pub(crate) fn value_problems(value: &str) -> Vec<String> {
 /// Errors of a LabelSelector.
 pub(super) fn validate_selector(selector: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = validate(selector.get("matchLabels"), &format!("{path}.matchLabels"));
+    errors.extend(validate_expressions(selector, path, LABELS));
+    errors
+}
+
+/// What the expressions of a selector may say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expressions {
+    /// Whether there are `Gt` and `Lt`.
+    compare: bool,
+    /// Whether values may be what no label has.
+    take_any_value: bool,
+}
+
+/// Those of a LabelSelector.
+const LABELS: Expressions = Expressions { compare: false, take_any_value: false };
+/// Those of nodes that are required.
+pub(super) const REQUIRED_NODES: Expressions = Expressions { compare: true, take_any_value: false };
+/// Those of nodes that are preferred: one that none is like does no harm.
+pub(super) const PREFERRED_NODES: Expressions = Expressions { compare: true, take_any_value: true };
+
+/// Errors of `matchExpressions`.
+pub(super) fn validate_expressions(selector: &Value, path: &str, may: Expressions) -> Vec<FieldError> {
+    let mut errors = Vec::new();
     for (index, expression) in list(selector, "/matchExpressions").iter().enumerate() {
         let path = format!("{path}.matchExpressions[{index}]");
-        let has_values = !list(expression, "/values").is_empty();
-        let values = format!("{path}.values");
+        let (values, place) = (list(expression, "/values"), format!("{path}.values"));
         match text(expression, "/operator") {
-            "In" | "NotIn" if !has_values => {
-                errors.push(required(values, "must be specified when `operator` is 'In' or 'NotIn'"));
+            "In" | "NotIn" if values.is_empty() => {
+                errors.push(required(&place, "must be specified when `operator` is 'In' or 'NotIn'"));
             }
-            "Exists" | "DoesNotExist" if has_values => {
-                errors.push(forbidden(values, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
+                errors.push(forbidden(&place, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
             }
-            "In" | "NotIn" => errors.extend(invalid_values(expression, &values)),
-            "Exists" | "DoesNotExist" => {}
+            "Gt" | "Lt" if may.compare && values.len() != 1 => {
+                errors.push(required(&place, "must be specified single value when `operator` is 'Lt' or 'Gt'"));
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            "Gt" | "Lt" if may.compare => {}
             _ => {
                 let operator = expression.get("operator").unwrap_or(&Value::Null);
                 errors.push(invalid(format!("{path}.operator"), operator, "not a valid selector operator"));
@@ -51,18 +76,13 @@ pub(super) fn validate_selector(selector: &Value, path: &str) -> Vec<FieldError>
         }
         let key = text(expression, "/key");
         errors.extend(each_invalid(&format!("{path}.key"), key, syntax::qualified_name(key)));
+        let checked = values.iter().enumerate().filter(|_| !may.take_any_value);
+        errors.extend(checked.flat_map(|(index, value)| {
+            let value = value.as_str().unwrap_or_default();
+            each_invalid(&format!("{place}[{index}]"), value, syntax::label_value(value))
+        }));
     }
     errors
-}
-
-fn invalid_values(expression: &Value, path: &str) -> Vec<FieldError> {
-    let values = list(expression, "/values").iter().enumerate();
-    values
-        .flat_map(|(index, value)| {
-            let value = value.as_str().unwrap_or_default();
-            each_invalid(&format!("{path}[{index}]"), value, syntax::label_value(value))
-        })
-        .collect()
 }
 
 /// Whether all expressions of a LabelSelector have operators that there are.

@@ -1,8 +1,8 @@
 //! Errors of what a PodSpec says of other pods, nodes and hosts.
 
-use crate::kinds::labels;
+use crate::kinds::labels::{self, PREFERRED_NODES, REQUIRED_NODES};
 use crate::kinds::reach::{int, list, present, text};
-use crate::kinds::refusal::{each_invalid, forbidden, invalid, invalid_json, required};
+use crate::kinds::refusal::{each_invalid, invalid, invalid_json, required};
 use crate::kinds::syntax;
 use crate::status::FieldError;
 use serde_json::{Value, json};
@@ -43,39 +43,17 @@ fn node_affinity(node: &Value, path: &str) -> Vec<FieldError> {
         if terms.is_empty() {
             errors.push(required(&path, "must have at least one node selector term"));
         }
-        errors.extend(terms.iter().enumerate().flat_map(|(index, term)| node_term(term, &format!("{path}[{index}]"))));
+        errors.extend(
+            terms
+                .iter()
+                .enumerate()
+                .flat_map(|(index, term)| labels::validate_expressions(term, &format!("{path}[{index}]"), REQUIRED_NODES)),
+        );
     }
     for (index, weighted) in list(node, &format!("/{PREFERRED}")).iter().enumerate() {
         let path = format!("{path}.{PREFERRED}[{index}]");
         errors.extend(weight(weighted, &path));
-        errors.extend(node_term(&weighted["preference"], &format!("{path}.preference")));
-    }
-    errors
-}
-
-fn node_term(term: &Value, path: &str) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for (index, expression) in list(term, "/matchExpressions").iter().enumerate() {
-        let path = format!("{path}.matchExpressions[{index}]");
-        let values = list(expression, "/values");
-        match text(expression, "/operator") {
-            "In" | "NotIn" if values.is_empty() => {
-                errors.push(required(format!("{path}.values"), "must be specified when `operator` is 'In' or 'NotIn'"));
-            }
-            "Exists" | "DoesNotExist" if !values.is_empty() => {
-                errors.push(forbidden(format!("{path}.values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
-            }
-            "Gt" | "Lt" if values.len() != 1 => {
-                errors.push(required(format!("{path}.values"), "must be specified single value when `operator` is 'Lt' or 'Gt'"));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-            _ => {
-                let operator = expression.get("operator").unwrap_or(&Value::Null);
-                errors.push(invalid(format!("{path}.operator"), operator, "not a valid selector operator"));
-            }
-        }
-        let key = text(expression, "/key");
-        errors.extend(each_invalid(&format!("{path}.key"), key, syntax::qualified_name(key)));
+        errors.extend(labels::validate_expressions(&weighted["preference"], &format!("{path}.preference"), PREFERRED_NODES));
     }
     errors
 }
@@ -135,5 +113,20 @@ mod tests {
             ]
         );
         assert!(said(json!({"podAffinity": {REQUIRED: [{"topologyKey": "zone", "labelSelector": {}}]}})).is_empty());
+    }
+    #[test]
+    fn nodes_are_compared_and_required_ones_have_labels_that_there_can_be() {
+        let said = |affinity: Value| super::affinity(&affinity, "a").iter().map(|error| error.to_string()).collect::<Vec<_>>();
+        let term = |operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": "size", "operator": operator, "values": values}]});
+        let required = |term: Value| said(json!({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [term]}}}));
+        let preferred = |term: Value| said(json!({"nodeAffinity": {PREFERRED: [{"weight": 1, "preference": term}]}}));
+        let place = format!("a.nodeAffinity.{REQUIRED}.nodeSelectorTerms[0].matchExpressions[0].values");
+        assert_eq!(required(term("Gt", &["4"])), [""; 0]);
+        assert_eq!(
+            required(term("Lt", &["4", "5"])),
+            [format!("{place}: Required value: must be specified single value when `operator` is 'Lt' or 'Gt'")]
+        );
+        assert!(required(term("In", &["large", "a b"]))[0].starts_with(&format!("{place}[1]: Invalid value: \"a b\": a valid label")));
+        assert_eq!(preferred(term("In", &["a b"])), [""; 0]);
     }
 }

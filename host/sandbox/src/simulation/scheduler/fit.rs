@@ -1,6 +1,7 @@
 //! Whether a pod may run on a node, and how well: the filters of the default scheduler in their order, and least-allocated scoring.
 
 use super::Resources;
+use flotilla_api::selector;
 use k8s_openapi::api::core::v1::{Node, NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Taint, Toleration};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -171,9 +172,13 @@ impl NodeState {
     fn matches(&self, name: &str, term: &NodeSelectorTerm) -> bool {
         let expressions = term.match_expressions.as_deref().unwrap_or_default();
         let fields = term.match_fields.as_deref().unwrap_or_default();
-        let label = |requirement: &NodeSelectorRequirement| holds(requirement, self.labels.get(&requirement.key).map(String::as_str));
-        let field = |requirement: &NodeSelectorRequirement| requirement.key == "metadata.name" && holds(requirement, Some(name));
-        !(expressions.is_empty() && fields.is_empty()) && expressions.iter().all(label) && fields.iter().all(field)
+        // What is not valid holds for no node.
+        let are_labels = selector::all_hold(expressions, |key| self.labels.get(key).map(String::as_str)) == Ok(true);
+        let is_field = |field: &NodeSelectorRequirement| {
+            let is_listed = field.values.iter().flatten().any(|listed| listed == name);
+            field.key == "metadata.name" && is_listed == (field.operator == "In")
+        };
+        !(expressions.is_empty() && fields.is_empty()) && are_labels && fields.iter().all(is_field)
     }
 
     fn lacking(&self, requests: &Resources) -> Vec<Misfit> {
@@ -215,22 +220,4 @@ pub fn is_tolerated_by(taint: &Taint, toleration: &Toleration) -> bool {
     (effect.is_empty() || effect == taint.effect)
         && (key == taint.key || (key.is_empty() && exists))
         && (exists || toleration.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or(""))
-}
-
-fn holds(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
-    let values = requirement.values.as_deref().unwrap_or_default();
-    let is_listed = || value.is_some_and(|value| values.iter().any(|listed| listed == value));
-    let compare = |by: fn(&i64, &i64) -> bool| {
-        let bound = values.first().and_then(|bound| bound.parse().ok());
-        value.and_then(|value| value.parse().ok()).zip(bound).is_some_and(|(value, bound)| by(&value, &bound))
-    };
-    match requirement.operator.as_str() {
-        "In" => is_listed(),
-        "NotIn" => !is_listed(),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => compare(i64::gt),
-        "Lt" => compare(i64::lt),
-        _ => false,
-    }
 }
