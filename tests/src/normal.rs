@@ -38,7 +38,11 @@ fn sorted(text: &str) -> String {
     let Some(Ok(value)) = values.next() else { return text.to_owned() };
     let rest = &quoted[values.byte_offset()..];
     let inner = value.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
-    let shown = inner.unwrap_or(value);
+    let mut shown = inner.unwrap_or(value);
+    if let Some(managers) = shown.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut) {
+        // Their order hangs on the second in which each was written.
+        managers.sort_by_key(|entry| ["manager", "operation", "apiVersion", "subresource"].map(|field| entry[field].to_string()));
+    }
     format!("{start}{BEFORE}{shown}{rest}")
 }
 
@@ -102,8 +106,9 @@ fn errors_in_order(status: &mut serde_json::Map<String, Value>) {
     let Some(mut causes) = causes.cloned() else { return };
     let field = |cause: &Value| cause["field"].as_str().unwrap_or_default().to_owned();
     let line = |cause: &Value| format!("{}: {}", field(cause), cause["message"].as_str().unwrap_or_default());
-    for errors in causes.chunk_by_mut(|a, b| is_custom || map_of(&field(a)) == map_of(&field(b))) {
-        errors.sort_by_key(line);
+    for errors in causes.chunk_by_mut(|a, b| is_custom || in_one_map(&field(a), &field(b))) {
+        // What is said of one key comes in its order.
+        if is_custom { errors.sort_by_key(line) } else { errors.sort_by_key(field) }
     }
     let message = status.get("message").and_then(Value::as_str).unwrap_or_default();
     if let Some((start, _)) = message.split_once(" is invalid: [") {
@@ -118,16 +123,19 @@ fn errors_in_order(status: &mut serde_json::Map<String, Value>) {
     status["details"]["causes"] = causes.into();
 }
 
-/// `spec.limits` for `spec.limits[cpu]`, a key of a map; the field itself for any other, places in lists included.
-fn map_of(field: &str) -> &str {
-    let key = field.strip_suffix(']').and_then(|field| field.rsplit_once('['));
-    key.filter(|(_, key)| key.parse::<usize>().is_err()).map_or(field, |(map, _)| map)
+/// Whether two fields are keys of one map: `spec.limits[cpu]` and `spec.limits[memory]`, not places in one list.
+fn in_one_map(a: &str, b: &str) -> bool {
+    fn map_of(field: &str) -> Option<&str> {
+        let (map, key) = field.strip_suffix(']')?.rsplit_once('[')?;
+        key.parse::<usize>().is_err().then_some(map)
+    }
+    map_of(a).is_some() && map_of(a) == map_of(b)
 }
 
 /// `managedFields` as a line each: they are half of what a server answers.
 fn shorten(managers: &mut Value) {
     let Some(entries) = managers.as_array_mut() else { return };
-    for entry in entries.iter_mut() {
+    for entry in entries.iter_mut().filter(|entry| entry.is_object()) {
         let text = |field: &str| entry[field].as_str().unwrap_or("-").to_owned();
         let fields = short_fields(&entry["fieldsV1"]);
         let line = format!("{} {} {} {}: {fields}", text("manager"), text("operation"), text("apiVersion"), text("subresource"));

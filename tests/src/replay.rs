@@ -36,9 +36,26 @@ pub struct Step {
     /// Asked again until this status code comes back.
     #[serde(default)]
     pub until: Option<u16>,
+    /// Headers besides those of the media types.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Of a watch: what is asked while it is open. Its answer is read after that.
+    #[serde(default)]
+    pub meanwhile: Vec<Step>,
     /// Why this is asked, where the request does not say it.
     #[serde(default)]
     pub why: Option<String>,
+}
+
+impl Step {
+    /// Whether it is a watch during which nothing is asked.
+    fn only_watches(&self) -> bool {
+        self.ask.starts_with("GET ")
+            && self.ask.contains("timeoutSeconds=")
+            && self.meanwhile.is_empty()
+            && self.save.is_empty()
+            && self.until.is_none()
+    }
 }
 
 /// The steps of a file.
@@ -60,26 +77,53 @@ pub fn parse(text: &str) -> Result<Vec<Step>, String> {
 /// When a request cannot be sent, or what a step waits for does not happen.
 pub async fn replay(client: &kube::Client, namespace: &str, steps: &[Step]) -> Result<Vec<Value>, String> {
     let mut known = BTreeMap::from([("ns".to_owned(), namespace.to_owned())]);
+    replay_with(client, namespace, steps, &mut known).await
+}
+
+/// What earlier requests saved, by name.
+type Known = BTreeMap<String, String>;
+
+async fn replay_with(client: &kube::Client, namespace: &str, steps: &[Step], known: &mut Known) -> Result<Vec<Value>, String> {
     let mut answers = Vec::new();
-    for step in steps {
-        let answer = answer(client, namespace, step, &known).await.map_err(|error| format!("{}: {error}", step.ask))?;
-        for (name, pointer) in &step.save {
-            let value = answer["body"].pointer(pointer);
-            let value = value.map_or_else(|| format!("no-{name}"), |value| value.as_str().map_or(value.to_string(), str::to_owned));
-            known.insert(name.clone(), value);
+    // Watches that follow one another see the same: they are opened together.
+    for together in steps.chunk_by(|a, b| a.only_watches() && b.only_watches()) {
+        let mut copies = vec![known.clone(); together.len() - 1];
+        let known_to = copies.iter_mut().chain([&mut *known]);
+        let asked = together.iter().zip(known_to).map(|(step, known)| answer(client, namespace, step, known));
+        for (step, answer) in together.iter().zip(futures::future::join_all(asked).await) {
+            let mut answer = answer.map_err(|error| format!("{}: {error}", step.ask))?;
+            for (name, pointer) in &step.save {
+                let value = answer["body"].pointer(pointer);
+                let value = value.map_or_else(|| format!("no-{name}"), |value| value.as_str().map_or(value.to_string(), str::to_owned));
+                known.insert(name.clone(), value);
+            }
+            normal::value(&mut answer);
+            answers.push(answer);
         }
-        let mut answer = answer;
-        normal::value(&mut answer);
-        answers.push(answer);
     }
     Ok(answers)
 }
 
-async fn answer(client: &kube::Client, namespace: &str, step: &Step, known: &BTreeMap<String, String>) -> Result<Value, String> {
+/// The answer to a watch during which other things are asked.
+async fn watched(client: &kube::Client, namespace: &str, step: &Step, known: &mut Known) -> Result<Value, String> {
+    let response = client.send(request(namespace, step, known)?).await.map_err(|error| error.to_string())?;
+    let meanwhile = Box::pin(replay_with(client, namespace, &step.meanwhile, known)).await?;
+    let mut answer = answer_of(response).await?;
+    answer["meanwhile"] = meanwhile.into();
+    Ok(answer)
+}
+
+async fn answer(client: &kube::Client, namespace: &str, step: &Step, known: &mut Known) -> Result<Value, String> {
     let started = Instant::now();
     loop {
-        let sending = tokio::time::timeout(PATIENCE, sent(client, request(namespace, step, known)?));
-        let answer = sending.await.map_err(|_| "no answer".to_owned())??;
+        let sending = async {
+            if step.meanwhile.is_empty() {
+                sent(client, request(namespace, step, known)?).await
+            } else {
+                watched(client, namespace, step, known).await
+            }
+        };
+        let answer = tokio::time::timeout(PATIENCE, sending).await.map_err(|_| "no answer".to_owned())??;
         if step.until.is_none_or(|wanted| answer["code"] == wanted) {
             return Ok(answer);
         }
@@ -90,7 +134,7 @@ async fn answer(client: &kube::Client, namespace: &str, step: &Step, known: &BTr
     }
 }
 
-fn request(namespace: &str, step: &Step, known: &BTreeMap<String, String>) -> Result<Request<kube::client::Body>, String> {
+fn request(namespace: &str, step: &Step, known: &Known) -> Result<Request<kube::client::Body>, String> {
     let (method, path) = step.ask.split_once(' ').ok_or("a request reads `METHOD PATH`")?;
     let path = filled(&full_path(path, namespace), known);
     let body = step.text.clone().or_else(|| step.body.as_ref().map(Value::to_string));
@@ -100,6 +144,9 @@ fn request(namespace: &str, step: &Step, known: &BTreeMap<String, String>) -> Re
         request = request.header(header::CONTENT_TYPE, media_type(step.media.as_deref().unwrap_or("json")));
     }
     request = request.header(header::ACCEPT, accepted(step.accept.as_deref().unwrap_or("json")));
+    for (name, value) in &step.headers {
+        request = request.header(name, value);
+    }
     let body = filled(&body.unwrap_or_default(), known).into_bytes();
     request.body(kube::client::Body::from(body)).map_err(|error| error.to_string())
 }
@@ -116,7 +163,7 @@ fn full_path(path: &str, namespace: &str) -> String {
 }
 
 /// Puts saved values in their places, and many letters where `{x*1000}` stands.
-fn filled(text: &str, known: &BTreeMap<String, String>) -> String {
+fn filled(text: &str, known: &Known) -> String {
     let mut text = known.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value));
     while let Some((before, rest)) = text.split_once("{x*")
         && let Some((count, after)) = rest.split_once('}')
@@ -159,6 +206,9 @@ async fn sent(client: &kube::Client, request: Request<kube::client::Body>) -> Re
 pub async fn answer_of(response: Response<kube::client::Body>) -> Result<Value, String> {
     let (parts, body) = response.into_parts();
     let body = body.collect_bytes().await.map_err(|error| error.to_string())?;
+    if let Some(encoding) = values(&parts.headers, &header::CONTENT_ENCODING).pop() {
+        return Ok(json!({"code": parts.status.as_u16(), "encoding": encoding}));
+    }
     let text = String::from_utf8_lossy(&body).into_owned();
     let mut answer = json!({"code": parts.status.as_u16()});
     for (name, key) in [(header::CONTENT_TYPE, "type"), (header::WARNING, "warnings"), (header::RETRY_AFTER, "retry")] {

@@ -88,6 +88,30 @@ pub fn of_list(call: &Call) -> Result<(), ApiError> {
     refuse("ListOptions", &errors)
 }
 
+/// Checks `resourceVersionMatch`, `continue` and `sendInitialEvents` of a watch. One that begins with all there is, because it names no
+/// revision, is taken as one that asked for just that.
+pub fn of_watch(call: &Call, names_no_revision: bool) -> Result<(), ApiError> {
+    let (field, forbidden) = ("resourceVersionMatch", FieldReason::Forbidden);
+    let refused = |detail: &str| error(forbidden, field, String::new(), detail);
+    let asks = call.params.get("sendInitialEvents").is_some();
+    let given = call.params.get(field);
+    let matching = given.or((names_no_revision && !asks).then_some("NotOlderThan"));
+    let mut errors = Vec::new();
+    if asks && matching != Some("NotOlderThan") {
+        errors.push(refused("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+    }
+    if !asks && given.is_some() {
+        errors.push(refused("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
+    }
+    if let Some(found) = matching.filter(|found| *found != "NotOlderThan") {
+        errors.push(error(FieldReason::NotSupported, field, quoted(found), "supported values: \"NotOlderThan\""));
+    }
+    if matching.is_some() && call.params.get("continue").is_some() {
+        errors.push(refused("resourceVersionMatch is forbidden when continue is provided"));
+    }
+    refuse("ListOptions", &errors)
+}
+
 /// Numbers in the query must be numbers.
 pub fn numbers(call: &Call) -> Result<(), ApiError> {
     for name in ["limit", "timeoutSeconds", "gracePeriodSeconds"] {

@@ -102,6 +102,18 @@ impl ResourceType {
         qualified(&self.plural, &self.group)
     }
 
+    /// The type of its objects in the real server's code, which some messages name.
+    pub fn internal_type(&self) -> String {
+        if self.custom.is_some() {
+            return "*unstructured.Unstructured".to_owned();
+        }
+        let package = match self.group.split('.').next().unwrap_or("") {
+            "" | "events" => "core",
+            first => first,
+        };
+        format!("*{package}.{}", self.kind)
+    }
+
     /// What everybody who asks for it is told.
     pub fn deprecation(&self) -> Option<String> {
         let of_kind = || self.behaviour.and_then(|behaviour| behaviour.deprecation()).map(str::to_owned);

@@ -1,7 +1,7 @@
 //! How stored objects look in an answer: in the version asked for, as objects, Tables or metadata only. Reads only.
 
 use crate::kinds::table;
-use crate::negotiation::{Form, Include};
+use crate::negotiation::{Form, Include, MetaVersion};
 use crate::registry::ResourceType;
 use crate::storage::Entry;
 use axum::body::Bytes;
@@ -65,10 +65,11 @@ pub fn bytes(value: &Value) -> Bytes {
 pub fn object(of: &ResourceType, entry: &Entry, form: Form, now: i64) -> Bytes {
     match form {
         Form::Object => json_of(of, entry),
-        Form::Partial => bytes(&partial(&entry.value())),
-        Form::Table(include) => {
+        Form::Partial(meta) => bytes(&partial(&entry.value(), meta)),
+        Form::PartialList(_) => bytes(&Value::Null),
+        Form::Table(include, meta) => {
             let metadata = json!({"resourceVersion": entry.revision.to_string()});
-            bytes(&table_of(of, &[&served(of, entry)], include, metadata, now))
+            bytes(&table_of(of, &[&served(of, entry)], (include, meta), metadata, now))
         }
     }
 }
@@ -80,18 +81,19 @@ pub fn list(of: &ResourceType, entries: &[&Entry], form: Form, metadata: Value, 
             let items = entries.iter().map(|entry| item_of(of, entry));
             joined(&of.list_kind, &of.api_version(), &metadata, items)
         }
-        Form::Partial => {
+        Form::Partial(meta) => {
             if entries.is_empty() {
                 let kind = "PartialObjectMetadataList";
-                return bytes(&json!({"kind": kind, "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": null}));
+                return bytes(&json!({"kind": kind, "apiVersion": meta, "metadata": metadata, "items": null}));
             }
-            let items = entries.iter().map(|entry| bytes(&partial(&entry.value())));
-            joined("PartialObjectMetadataList", "meta.k8s.io/v1", &metadata, items)
+            let items = entries.iter().map(|entry| bytes(&partial(&entry.value(), meta)));
+            joined("PartialObjectMetadataList", meta, &metadata, items)
         }
-        Form::Table(include) => {
+        Form::PartialList(_) => bytes(&Value::Null),
+        Form::Table(include, meta) => {
             let objects: Vec<_> = entries.iter().map(|entry| served(of, entry)).collect();
             let objects: Vec<&Value> = objects.iter().collect();
-            bytes(&table_of(of, &objects, include, metadata, now))
+            bytes(&table_of(of, &objects, (include, meta), metadata, now))
         }
     }
 }
@@ -108,8 +110,8 @@ fn joined(kind: &str, api_version: &str, metadata: &Value, items: impl Iterator<
     Bytes::from(text)
 }
 
-fn partial(object: &Value) -> Value {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+fn partial(object: &Value, meta: MetaVersion) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": meta, "metadata": object["metadata"]})
 }
 
 /// The server's own form of a DaemonSet, of which rows are made, has the annotation as a field of its spec.
@@ -124,8 +126,8 @@ fn without_generation(mut object: Value) -> Value {
     object
 }
 
-/// A `meta.k8s.io/v1 Table` of objects in their served version.
-pub fn table_of(of: &ResourceType, objects: &[&Value], include: Include, metadata: Value, now: i64) -> Value {
+/// A Table of objects in their served version.
+pub fn table_of(of: &ResourceType, objects: &[&Value], (include, meta): (Include, MetaVersion), metadata: Value, now: i64) -> Value {
     let table = match &of.custom {
         Some(custom) => table::custom(&custom.printer_columns, objects, now),
         None => table::built_in(&of.group, &of.plural, objects, now),
@@ -136,12 +138,15 @@ pub fn table_of(of: &ResourceType, objects: &[&Value], include: Include, metadat
         .map(|(object, cells)| {
             let mut row = Map::from_iter([("cells".to_owned(), Value::Array(cells))]);
             match include {
-                Include::None => {}
-                Include::Metadata => drop(row.insert("object".into(), without_generation(partial(object)))),
+                Include::None => drop(row.insert("object".into(), Value::Null)),
+                Include::Metadata => drop(row.insert("object".into(), without_generation(partial(object, meta)))),
                 Include::Object => drop(row.insert("object".into(), (*object).clone())),
+            }
+            if let Some(condition) = table::row_condition(object).filter(|_| of.qualified() == "pods") {
+                row.insert("conditions".into(), json!([condition]));
             }
             Value::Object(row)
         })
         .collect();
-    json!({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": table.columns, "rows": rows})
+    json!({"kind": "Table", "apiVersion": meta, "metadata": metadata, "columnDefinitions": table.columns, "rows": rows})
 }

@@ -168,6 +168,9 @@ impl ApiServer {
             let definition = entry.value();
             let status = self.status_of(of, &definition);
             let is_served = definitions::status::is_established(&status);
+            if is_served && !entry.facts.is_going && self.registry().types().stored_as(&name.into()).is_none() {
+                self.store().begin_history(&name.into());
+            }
             self.registry().set_custom(name, if is_served { definitions::served_types(&definition) } else { Vec::new() });
             // Whoever wrote it in between may have said first what is served.
             if stored().is_some_and(|now| now.revision == entry.revision) {
@@ -199,8 +202,11 @@ impl ApiServer {
             return if parts.method == Method::GET || parts.method == Method::HEAD { Ok(answer) } else { Err(ApiError::no_method()) };
         }
         let watched = path.replacen("/watch/", "/", 1);
-        let is_old_watch = watched != path && (path.starts_with("/api/") || path.starts_with("/apis/")) && parts.method == Method::GET;
+        let is_old_watch = watched != path && (path.starts_with("/api/") || path.starts_with("/apis/"));
         if is_old_watch && let Some(target) = Target::parse(&watched) {
+            if parts.method != Method::GET {
+                return Err(ApiError::no_method());
+            }
             return self.resource(&parts, body, target, true);
         }
         let Some(target) = Target::parse(&path) else { return Ok(not_found_page()) };

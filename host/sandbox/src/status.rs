@@ -85,6 +85,11 @@ impl ApiError {
         Self::plain(406, "NotAcceptable", message)
     }
 
+    /// 406 for a form that this answer does not have.
+    pub fn other_form(message: &str) -> Self {
+        Self::plain(406, "NotAcceptable", message)
+    }
+
     /// 406 for a built-in object, before anybody looks for it.
     pub fn no_representation(available: &[&str], streams: bool) -> Self {
         let mut all: Vec<String> = available.iter().map(|media| (*media).to_owned()).collect();

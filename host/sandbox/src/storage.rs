@@ -23,7 +23,7 @@ pub enum Change {
     Added,
     /// It was written again.
     Modified,
-    /// It is gone; the event's object is its last state with the revision of the removal.
+    /// It is gone.
     Deleted,
 }
 
@@ -36,7 +36,7 @@ pub struct Event {
     pub key: Key,
     /// What happened.
     pub change: Change,
-    /// The object after it.
+    /// The object after it; of a removal, the object before it at the revision of the removal.
     pub object: Arc<Entry>,
     /// The object before it, unless it was created.
     pub previous: Option<Arc<Entry>>,
@@ -193,18 +193,18 @@ impl Store {
     }
 
     /// Removes the object that is at revision `expected`; answers its last state, at the revision of the removal. `last` replaces that
-    /// state where the removal itself changed the object (its finalizers).
+    /// state in the answer where the removal itself changed the object (its finalizers); watchers see the one before.
     pub fn delete(&self, of: &TypeId, key: &Key, expected: u64, last: Option<&Value>) -> Result<Arc<Entry>, WriteError> {
         let draft = last.map(Draft::of);
         let mut inner = self.lock();
         let previous = at_revision(inner.of(of), key, expected)?;
         inner.revision += 1;
-        let object = draft.map_or_else(|| previous.moved_to(inner.revision), |draft| draft.at(Some(inner.revision)));
+        let object = previous.moved_to(inner.revision);
+        let answer = draft.map_or_else(|| object.clone(), |draft| draft.at(Some(inner.revision)));
         inner.of(of).objects.remove(key);
-        let event = Event { of: of.clone(), key: key.clone(), change: Change::Deleted, object: object.clone(), previous: Some(previous) };
-        inner.record(event);
+        inner.record(Event { of: of.clone(), key: key.clone(), change: Change::Deleted, object, previous: Some(previous) });
         self.latest.send_replace(inner.revision);
-        Ok(object)
+        Ok(answer)
     }
 
     fn write(&self, inner: &mut Inner, of: &TypeId, key: Key, draft: Draft, previous: Option<Arc<Entry>>) -> Arc<Entry> {
@@ -215,6 +215,15 @@ impl Store {
         inner.record(Event { of: of.clone(), key, change, object: object.clone(), previous });
         self.latest.send_replace(inner.revision);
         object
+    }
+
+    /// Forgets what happened to a type until now: it is served for the first time, or again.
+    pub fn begin_history(&self, of: &TypeId) {
+        let mut inner = self.lock();
+        let revision = inner.revision;
+        let of = inner.of(of);
+        of.history.clear();
+        of.forgotten = revision;
     }
 
     /// What happened to a type after a revision, oldest first, and the revision up to which that is all.

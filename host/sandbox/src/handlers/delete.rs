@@ -23,6 +23,8 @@ pub const FOREGROUND: &str = "foregroundDeletion";
 /// Finalizer of an object whose dependents are to be left alone.
 pub const ORPHAN: &str = "orphan";
 
+const PODS: &str = "pods";
+
 /// Types whose `delete` answers the object instead of a Status.
 const ANSWERED_WITH_OBJECT: [&str; 8] = [
     "storageclasses.storage.k8s.io",
@@ -210,9 +212,13 @@ pub fn delete(
             return Ok(if is_gone { Deleted::Gone(old) } else { Deleted::Marked(Entry::unstored(&marked, Some(old.revision))) });
         }
         let stored = if metadata::is_ready_to_go(&marked) {
-            // The last state is the one before the mark, as watchers of the real server see it.
-            let shortened = !before["metadata"]["deletionTimestamp"].is_null();
-            server.store().delete(&of.stored_as, key, old.revision, shortened.then_some(&marked)).map(Deleted::Gone)
+            // A pod is marked all the same; of others the last state is the one before the mark, as watchers of the real server see it.
+            let last = if &*of.stored_as == PODS && !metadata::is_same(&marked, &before) {
+                server.store().update(&of.stored_as, key.clone(), old.revision, &marked)
+            } else {
+                Ok(old)
+            };
+            last.and_then(|last| server.store().delete(&of.stored_as, key, last.revision, None)).map(Deleted::Gone)
         } else if metadata::is_same(&marked, &before) {
             Ok(Deleted::Marked(old))
         } else {
@@ -289,7 +295,7 @@ fn add_finalizer(object: &mut Value, finalizer: &str) {
 
 /// Seconds that the object has left: only pods that run somewhere have any.
 fn grace(of: &ResourceType, object: &Value, options: &DeleteOptions) -> i64 {
-    if &*of.stored_as != "pods" {
+    if &*of.stored_as != PODS {
         return 0;
     }
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or("");

@@ -25,7 +25,7 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
         Verb::Get => {
             let scale = scale_of(call, &paths, &found(server, call)?.value());
             Ok(response::value(&match negotiation::form(call)? {
-                Form::Table(_) => table_of(&scale, server.unix_now()),
+                Form::Table(..) => table_of(&scale, server.unix_now()),
                 _ => scale,
             }))
         }

@@ -1,15 +1,14 @@
 //! `watch`: a stream of what happens to a collection. Reads the store's history by position, so no event is lost or reordered.
 
 use super::read::{Selection, revision_of};
-use crate::fields::golang::quoted;
-use crate::negotiation::{self, Form, Include};
+use crate::negotiation::{self, Form, Include, MetaVersion};
 use crate::options;
 use crate::registry::ResourceType;
 use crate::represent;
 use crate::request::Call;
 use crate::response;
 use crate::server::ApiServer;
-use crate::status::{ApiError, FieldError, FieldReason};
+use crate::status::ApiError;
 use crate::storage::{Change, Entry, Event};
 use axum::body::{Body, Bytes};
 use axum::response::Response;
@@ -48,13 +47,10 @@ struct Watcher {
 pub fn watch(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     let form = negotiation::form(call)?;
     options::numbers(call)?;
-    if negotiation::wants_yaml(&call.accept) && call.of.custom.is_none() {
+    if negotiation::wants_yaml(&call.accept) {
         return Err(ApiError::no_stream());
     }
     let selection = Selection::of(call)?;
-    if call.params.get("continue").is_some_and(|token| !token.is_empty()) {
-        return Err(refused("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided"));
-    }
     let initial = Initial::of(call)?;
     let timeout = call.params.get("timeoutSeconds").and_then(|seconds| seconds.parse().ok()).filter(|seconds| *seconds > 0);
     let now = Instant::now();
@@ -85,11 +81,11 @@ pub fn watch(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
 /// Where a watch begins.
 #[derive(Debug, PartialEq)]
 enum Initial {
-    /// With what is there now.
-    Everything,
+    /// With what is there, not older than a revision.
+    Everything(u64),
     /// The same, and a bookmark that says that this was all.
-    EverythingMarked,
-    /// After a revision.
+    EverythingMarked(u64),
+    /// After a revision; with whatever comes next where it is none.
     After(u64),
 }
 
@@ -97,43 +93,33 @@ impl Initial {
     fn of(call: &Call) -> Result<Self, ApiError> {
         let params = &call.params;
         let unexplained = |error: ApiError| ApiError::unexplained(error.message.trim_start_matches("invalid resource version: "));
-        let revision = params.get("resourceVersion").map(revision_of).transpose().map_err(unexplained)?.filter(|revision| *revision > 0);
-        let matching = params.get("resourceVersionMatch");
-        if params.get("sendInitialEvents").is_none() {
-            if matching.is_some() {
-                return Err(refused(
-                    "resourceVersionMatch",
-                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-                ));
-            }
-            return Ok(revision.map_or(Self::Everything, Self::After));
-        }
-        if matching != Some("NotOlderThan") {
-            let field = "resourceVersionMatch";
-            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            let mut errors = vec![options::error(FieldReason::Forbidden, field, String::new(), detail)];
-            errors.extend(
-                matching.map(|found| options::error(FieldReason::NotSupported, field, quoted(found), "supported values: \"NotOlderThan\"")),
-            );
-            options::refuse("ListOptions", &errors)?;
-        }
-        if params.flag("sendInitialEvents") {
-            return Ok(if params.flag("allowWatchBookmarks") { Self::EverythingMarked } else { Self::Everything });
-        }
-        Ok(Self::After(revision.unwrap_or_default()))
+        let revision = params.get("resourceVersion").map(revision_of).transpose().map_err(unexplained)?.unwrap_or_default();
+        options::of_watch(call, revision == 0)?;
+        let begins_with_all = match params.get("sendInitialEvents") {
+            Some(_) => params.flag("sendInitialEvents"),
+            None => revision == 0,
+        };
+        Ok(match (begins_with_all, params.flag("allowWatchBookmarks")) {
+            (true, true) => Self::EverythingMarked(revision),
+            (true, false) => Self::Everything(revision),
+            (false, _) => Self::After(revision),
+        })
     }
-}
-
-fn refused(field: &str, detail: &str) -> ApiError {
-    let error = FieldError { reason: FieldReason::Forbidden, field: field.into(), value: String::new(), detail: detail.into() };
-    ApiError::invalid("meta.k8s.io", "ListOptions", "", &[error])
 }
 
 impl Watcher {
     fn start(&mut self, initial: Initial) {
-        if let Initial::After(revision) = initial {
-            self.seen = if revision == 0 { self.server.store().revision() } else { revision };
-            return;
+        let (at_least, is_marked) = match initial {
+            Initial::After(revision) => {
+                self.seen = if revision == 0 { self.server.store().revision() } else { revision };
+                return;
+            }
+            Initial::Everything(revision) => (revision, false),
+            Initial::EverythingMarked(revision) => (revision, true),
+        };
+        let current = self.server.store().revision();
+        if at_least > current {
+            return self.push_error(&ApiError::too_new(at_least, current));
         }
         let listed = self.server.store().list(&self.of.stored_as, self.namespace.as_deref());
         self.seen = listed.revision;
@@ -142,7 +128,7 @@ impl Watcher {
                 self.push("ADDED", entry);
             }
         }
-        if initial == Initial::EverythingMarked {
+        if is_marked {
             self.push_bookmark(true);
         }
     }
@@ -196,9 +182,7 @@ impl Watcher {
                 self.seen = self.seen.max(revision);
             }
             Err(expired) => {
-                let error = ApiError::expired(format!("too old resource version: {} ({})", self.seen, expired.oldest));
-                self.push_line("ERROR", error.to_status().to_string().as_bytes());
-                self.over = true;
+                self.push_error(&ApiError::expired(format!("too old resource version: {} ({})", self.seen, expired.oldest)));
             }
         }
     }
@@ -239,18 +223,26 @@ impl Watcher {
         }
     }
 
+    /// The watch ends with an error.
+    fn push_error(&mut self, error: &ApiError) {
+        self.push_line("ERROR", error.to_status().to_string().as_bytes());
+        self.over = true;
+    }
+
     fn push(&mut self, kind: &str, entry: &Entry) {
         let form = match self.form {
             // Columns are sent with the first row only.
-            Form::Table(include) => return self.push_row(kind, entry, include),
+            Form::Table(include, meta) => return self.push_row(kind, entry, (include, meta)),
+            // No object is a list: the first one ends the watch.
+            Form::PartialList(_) => return self.over = true,
             form => form,
         };
         let object = represent::object(&self.of, entry, form, 0);
         self.push_line(kind, &object);
     }
 
-    fn push_row(&mut self, kind: &str, entry: &Entry, include: Include) {
-        let table = represent::object(&self.of, entry, Form::Table(include), self.server.unix_now());
+    fn push_row(&mut self, kind: &str, entry: &Entry, (include, meta): (Include, MetaVersion)) {
+        let table = represent::object(&self.of, entry, Form::Table(include, meta), self.server.unix_now());
         if !self.columns_sent {
             self.columns_sent = true;
             return self.push_line(kind, &table);
@@ -267,12 +259,13 @@ impl Watcher {
         }
         let (kind, api_version) = match self.form {
             Form::Object => (self.of.kind.clone(), self.of.api_version()),
-            Form::Partial => ("PartialObjectMetadata".into(), "meta.k8s.io/v1".into()),
-            Form::Table(_) => ("Table".into(), "meta.k8s.io/v1".into()),
+            Form::Partial(meta) => ("PartialObjectMetadata".into(), meta.into()),
+            Form::Table(_, meta) => ("Table".into(), meta.into()),
+            Form::PartialList(_) => return self.over = true,
         };
         let mut object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
-        if let Form::Table(include) = self.form {
-            let row = represent::table_of(&self.of, &[&json!({"metadata": object["metadata"].take()})], include, Value::Null, 0);
+        if let Form::Table(include, meta) = self.form {
+            let row = represent::table_of(&self.of, &[&json!({"metadata": object["metadata"].take()})], (include, meta), Value::Null, 0);
             object["metadata"] = json!({"resourceVersion": self.seen.to_string()});
             object["columnDefinitions"] = if self.columns_sent { Value::Null } else { row["columnDefinitions"].clone() };
             object["rows"] = row["rows"].clone();

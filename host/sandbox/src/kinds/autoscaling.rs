@@ -1,4 +1,4 @@
-//! HorizontalPodAutoscalers: stored as `v2`, served as `v2` and `v1`.
+//! HorizontalPodAutoscalers, as `v2`.
 
 use super::Behaviour;
 use super::reach::{fill, given, inner, int, list, present, set, text};
@@ -146,62 +146,9 @@ fn scaling_rules(behavior: &mut Value) {
     fill(down, "policies", json!([percent]));
 }
 
-/// An `autoscaling/v1` HorizontalPodAutoscaler as `v2`: the CPU target becomes a resource metric.
-pub(super) fn v1_to_v2(mut hpa: Value) -> Value {
-    hpa["apiVersion"] = json!("autoscaling/v2");
-    if let Some(target) = take(&mut hpa, "/spec", "targetCPUUtilizationPercentage") {
-        let target = json!({"type": "Utilization", "averageUtilization": target});
-        hpa["spec"]["metrics"] = json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
-    }
-    if let Some(current) = take(&mut hpa, "/status", "currentCPUUtilizationPercentage") {
-        let current = json!({"averageUtilization": current, "averageValue": "0"});
-        hpa["status"]["currentMetrics"] = json!([{"type": "Resource", "resource": {"name": "cpu", "current": current}}]);
-    }
-    hpa
-}
-
-/// An `autoscaling/v2` HorizontalPodAutoscaler as `v1`. Metrics other than CPU utilization are not shown.
-pub(super) fn v2_to_v1(mut hpa: Value) -> Value {
-    hpa["apiVersion"] = json!("autoscaling/v1");
-    let target = take(&mut hpa, "/spec", "metrics").and_then(|metrics| cpu(&metrics, "/resource/target/averageUtilization"));
-    let current = take(&mut hpa, "/status", "currentMetrics").and_then(|metrics| cpu(&metrics, "/resource/current/averageUtilization"));
-    take(&mut hpa, "/spec", "behavior");
-    take(&mut hpa, "/status", "conditions");
-    if let Some(target) = target {
-        hpa["spec"]["targetCPUUtilizationPercentage"] = target;
-    }
-    if let Some(current) = current {
-        hpa["status"]["currentCPUUtilizationPercentage"] = current;
-    }
-    if hpa.get("status").is_some() {
-        for field in ["currentReplicas", "desiredReplicas"] {
-            fill(&mut hpa["status"], field, 0);
-        }
-    }
-    hpa
-}
-
-fn take(hpa: &mut Value, parent: &str, field: &str) -> Option<Value> {
-    hpa.pointer_mut(parent)?.as_object_mut()?.remove(field).filter(|value| !value.is_null())
-}
-
-fn cpu(metrics: &Value, pointer: &str) -> Option<Value> {
-    let of_cpu = metrics.as_array()?.iter().find(|metric| metric.pointer("/resource/name") == Some(&json!("cpu")))?;
-    of_cpu.pointer(pointer).cloned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_cpu_target_is_one_metric() {
-        let v1 = json!({"apiVersion": "autoscaling/v1", "spec": {"maxReplicas": 3, "targetCPUUtilizationPercentage": 70}});
-        let v2 = v1_to_v2(v1.clone());
-        assert_eq!(v2["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 70);
-        assert!(v2["spec"].get("targetCPUUtilizationPercentage").is_none());
-        assert_eq!(v2_to_v1(v2), v1);
-    }
 
     #[test]
     fn an_autoscaler_has_a_target_and_bounds() {

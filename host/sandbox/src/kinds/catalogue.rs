@@ -1,8 +1,8 @@
 //! The table of built-in resources, in the order of discovery. Says which there are; what each does is in the module it names.
 
 use super::{
-    Behaviour, BuiltIn, Conversion, apps, autoscaling, batch, core, events, extensions, network_policies, networking, pods, policy, rbac,
-    webhooks,
+    Behaviour, BuiltIn, Conversion, apps, autoscaling, autoscaling_v1, batch, core, events, extensions, network_policies, networking, pods,
+    policy, rbac, webhooks,
 };
 
 /// A kind that is only stored.
@@ -137,7 +137,7 @@ pub(super) static BUILT_INS: &[BuiltIn] = &[
         .in_all()
         .status(),
     BuiltIn {
-        kept_as: Some(Conversion { group: "autoscaling", version: "v2", to_kept: autoscaling::v1_to_v2, from_kept: autoscaling::v2_to_v1 }),
+        kept_as: Some(Conversion { group: "autoscaling", version: "v2", to_kept: autoscaling_v1::to_v2, from_kept: autoscaling_v1::of_v2 }),
         ..namespaced("autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "horizontalpodautoscaler")
             .behaves(&autoscaling::HorizontalPodAutoscalers)
             .short(&["hpa"])

@@ -65,6 +65,16 @@ pub(super) fn from_core(mut event: Value) -> Value {
 pub(super) struct NewEvents;
 
 impl Behaviour for NewEvents {
+    fn select_field(&self, event: &Value, field: &str) -> Option<String> {
+        let name = match field.strip_prefix("regarding.") {
+            Some(part) => format!("involvedObject.{part}"),
+            None if field == "reportingController" => "reportingComponent".to_owned(),
+            None if ["reason", "type"].contains(&field) => field.to_owned(),
+            None => return None,
+        };
+        Events.select_field(&to_core(event.clone()), &name)
+    }
+
     fn validate_view(&self, event: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         if present(event, "/eventTime").is_none() {

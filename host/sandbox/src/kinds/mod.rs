@@ -2,6 +2,7 @@
 
 mod apps;
 mod autoscaling;
+mod autoscaling_v1;
 mod batch;
 mod catalogue;
 mod core;

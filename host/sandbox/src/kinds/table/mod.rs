@@ -1,5 +1,7 @@
 //! `as=Table`: the columns and cells that kubectl prints. Decides what is shown, never how wide.
 
+pub use pods::row_condition;
+
 pub mod age;
 mod cluster;
 mod config;

@@ -34,6 +34,17 @@ fn cells(pod: &Value, now: i64) -> Vec<Value> {
     ]
 }
 
+/// What is said of the row of a pod that is over.
+pub fn row_condition(pod: &Value) -> Option<Value> {
+    let phase = text(pod, "/status/phase");
+    let message = match phase {
+        "Succeeded" => "The pod has completed successfully.",
+        "Failed" => "The pod failed.",
+        _ => return None,
+    };
+    Some(json!({"type": "Completed", "status": "True", "reason": phase, "message": message}))
+}
+
 /// What is shown of a pod's containers.
 #[derive(Default)]
 struct Summary {
