@@ -6,11 +6,12 @@ SHELL := bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 FLOTILLA := $(TARGET_DIR)/release/flotilla
 GUEST_TARGET := wasm32-unknown-unknown
+STATIC_TARGET := $(shell uname -m)-unknown-linux-musl
 # Every build is of the whole workspace, narrowed by target: of a single package, Cargo would build the libraries anew with other features.
 # One directory for all guests: the sample needs no second build of the SDK.
 export FLOTILLA_GUEST_TARGET_DIR ?= $(CURDIR)/plugins/target
 
-.PHONY: help setup plugins build demo test test-kubernetes check bless bench clean
+.PHONY: help setup plugins build static demo test test-kubernetes check bless bench clean
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
@@ -32,6 +33,11 @@ plugins: setup ## build the built-in plugins and the sample
 build: plugins ## build the release binary
 	@echo 'build: building $(FLOTILLA)'
 	@cargo build --release --workspace --bin flotilla
+
+static: plugins ## build the release binary without libraries, as in the image
+	@rustup target add $(STATIC_TARGET)
+	@echo 'static: building $(TARGET_DIR)/$(STATIC_TARGET)/release/flotilla'
+	@cargo build --release --workspace --bin flotilla --target $(STATIC_TARGET)
 
 demo: build ## start a sandbox and walk one object through it
 	@FLOTILLA=$(abspath $(FLOTILLA)) deploy/demo/run
