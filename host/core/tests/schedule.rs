@@ -58,6 +58,24 @@ fn check(spec: &str, clusters_yaml: &str, expected: &str) {
 }
 
 #[test]
+fn a_kind_is_found_wherever_a_cluster_lists_it() {
+    let apps = "{groupVersion: apps/v1, resources: [{name: daemonsets, kind: DaemonSet}, {name: deployments, kind: Deployment}]}";
+    let older = "{groupVersion: apps/v1beta1, resources: [{name: deployments, kind: Deployment}]}";
+    let batch = "{groupVersion: batch/v1, resources: [{name: jobs, kind: Job}]}";
+    let cluster = |name: &str, groups: &[&str]| {
+        format!("metadata: {{name: {name}}}\nspec: {{syncMode: Push}}\nstatus: {{apiEnablements: [{}]}}\n", groups.join(", "))
+    };
+    let clusters = [
+        cluster("m1", &[batch, apps]),
+        cluster("m2", &[apps, batch]),
+        cluster("m3", &[batch, older]),
+        cluster("m4", &[batch]),
+        cluster("m5", &[older, batch, apps]),
+    ];
+    check("{placement: {}}", &clusters.join("---\n"), "scheduled m1:2 m2:2 m5:2");
+}
+
+#[test]
 fn each_cluster_that_is_left_out_has_a_reason() {
     let (binding, clusters) = (binding("{placement: {}}"), clusters(CLUSTERS));
     let decision = schedule(&binding, &clusters, Options::default());

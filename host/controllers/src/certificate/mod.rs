@@ -2,9 +2,9 @@
 //!
 //! The Secret holds everything; replicas of the webhook read it anew by themselves. Only the leader writes it.
 
-mod der;
 mod pair;
 pub mod rotation;
+mod x509;
 
 use crate::cluster_api::{ClusterApi, ObjectKey, Resource};
 use crate::context::{Error, writing};

@@ -1,13 +1,11 @@
 //! The certificates of the webhook and their keys, as a Secret holds them: read, made, written.
 
-use super::der::Certificate;
 use super::rotation::{AUTHORITY_LIFE, Held, SERVING_LIFE};
+use super::x509::Certificate;
 use flotilla_api::object::Object;
 use k8s_openapi::ByteString;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -48,10 +46,9 @@ impl Pair {
 
     /// What [`super::rotation::decide`] decides on.
     pub fn held(&self) -> Held {
-        let (authorities, served) = (certificates(&self.authorities), certificates(&self.certificate));
-        let authorities: Vec<Certificate<'_>> = authorities.iter().filter_map(|der| Certificate::parse(der)).collect();
+        let authorities: Vec<Certificate> = certificates(&self.authorities).flatten().collect();
         // A certificate is of no use without its key.
-        let serving = served.first().and_then(|der| Certificate::parse(der)).filter(|served| is_key_of(&self.key, served));
+        let serving = certificates(&self.certificate).next().flatten().filter(|served| is_key_of(&self.key, served));
         let newest = authorities.first();
         Held {
             has_key: newest.is_some_and(|newest| is_key_of(&self.authority_key, newest)),
@@ -100,12 +97,13 @@ fn authority() -> CertificateParams {
     params
 }
 
-fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).collect()
+/// One after the other; `None` where one cannot be read.
+fn certificates(pem: &str) -> impl Iterator<Item = Option<Certificate>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok).map(|der| Certificate::parse(&der))
 }
 
-fn is_key_of(key: &str, certificate: &Certificate<'_>) -> bool {
-    KeyPair::from_pem(key).is_ok_and(|key| key.subject_public_key_info() == certificate.key)
+fn is_key_of(key: &str, certificate: &Certificate) -> bool {
+    KeyPair::from_pem(key).is_ok_and(|key| certificate.is_of(&key))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A control plane with nothing installed, and members: of the sandbox, or real API servers with `FLOTILLA_TEST_BACKEND=kubernetes`.
 //! The program and kubectl reach them as users do, through a kubeconfig.
+//!
+//! What is about the process `flotilla sandbox` itself starts it with `support`.
 
 #[path = "../support/ran.rs"]
 mod ran;

@@ -1,4 +1,6 @@
-//! The program in processes of its own, and stock `kubectl` to drive it with, as users have them.
+//! `flotilla sandbox` as users have it: a process of its own that can be killed, and stock `kubectl` to drive it with.
+//!
+//! What is to hold on real API servers as well starts its clusters with `clusters`.
 #![allow(dead_code, reason = "each test file uses its part")]
 
 mod ran;
