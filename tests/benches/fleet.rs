@@ -27,9 +27,9 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut figures = Figures::of("fleet");
-        writes(&mut figures).await;
-        start(&mut figures).await;
+        let figures = Figures::of("fleet");
+        writes(&figures).await;
+        start(&figures).await;
     });
 }
 
@@ -55,7 +55,7 @@ fn policy(members: usize) -> Value {
 }
 
 /// The controllers' writes until all is settled, for each step of a Deployment's life, and for many that are created at once.
-async fn writes(figures: &mut Figures) {
+async fn writes(figures: &Figures) {
     let fleet = TestFleet::start(MEMBERS).await;
     fleet.apply(&policy(MEMBERS).into()).await;
     let mut before = fleet.settled().await;
@@ -80,7 +80,7 @@ async fn writes(figures: &mut Figures) {
 }
 
 /// For each object; by kind and verb as well. What room members have is written whatever happens.
-fn count(figures: &mut Figures, step: &str, writes: BTreeMap<String, u64>, objects: u64) {
+fn count(figures: &Figures, step: &str, writes: BTreeMap<String, u64>, objects: u64) {
     let (mut kinds, mut on_control, mut on_members) = (BTreeMap::<String, u64>::new(), 0, 0);
     for (key, count) in writes {
         let (cluster, kind) = key.split_once(' ').expect("`cluster verb resource`");
@@ -100,7 +100,7 @@ fn count(figures: &mut Figures, step: &str, writes: BTreeMap<String, u64>, objec
 }
 
 /// How long a new process takes until a Deployment is ready on three members, without and with compiled plugins in the cache.
-async fn start(figures: &mut Figures) {
+async fn start(figures: &Figures) {
     let Some(binary) = binary() else {
         println!("start: the release binary is missing; run `make build` first");
         return;

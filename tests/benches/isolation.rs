@@ -44,7 +44,7 @@ fn main() {
     let (count, pace) = (number("COUNT", COUNT), Duration::from_millis(number("PACE", PACE) as u64));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let mut figures = Figures::of("isolation");
+        let figures = Figures::of("isolation");
         println!(
             "{count} Deployments, one every {} ms, to {MEMBERS} members; from the create into each of {}",
             pace.as_millis(),
@@ -57,11 +57,11 @@ fn main() {
             fleet.there(fleet.member(number), At("apps/v1", "Deployment", None, "first")).await;
         }
         for run in 1..=RUNS {
-            let well = propagate(&fleet, &mut figures, &format!("well-{run}"), count, pace).await;
+            let well = propagate(&fleet, &figures, &format!("well-{run}"), count, pace).await;
             fleet.member(1).set_faults(Faults { latency: Duration::from_secs(5), ..Faults::default() });
             fleet.member(2).set_faults(Faults { unreachable: true, ..Faults::default() });
             fleet.member(3).set_faults(Faults { throttled: Some(Duration::from_secs(1)), ..Faults::default() });
-            let sick = propagate(&fleet, &mut figures, &format!("sick-{run}"), count, pace).await;
+            let sick = propagate(&fleet, &figures, &format!("sick-{run}"), count, pace).await;
             (1..=SICK).for_each(|number| fleet.member(number).set_faults(Faults::default()));
             let bar = Bar("p99 beside sick members, by that beside well ones");
             figures.held(format!("run {run}, p99 with three sick by that with all well"), sick / well, &bar);
@@ -74,7 +74,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 }
 
 /// How long 99 of 100 Deployments took at most into a member that is well, in milliseconds.
-async fn propagate(fleet: &TestFleet, figures: &mut Figures, prefix: &str, count: usize, pace: Duration) -> f64 {
+async fn propagate(fleet: &TestFleet, figures: &Figures, prefix: &str, count: usize, pace: Duration) -> f64 {
     for number in 1..=MEMBERS {
         let cluster = format!("member{number}");
         let at = At("cluster.karmada.io/v1alpha1", "Cluster", Some(""), &cluster);

@@ -22,17 +22,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn main() {
-    let mut figures = Figures::of("decisions");
+    let figures = Figures::of("decisions");
     for count in [10, 100, 1_000, 5_000] {
-        decisions(&mut figures, count);
+        decisions(&figures, count);
     }
-    one_work(&mut figures);
-    matches(&mut figures);
-    overriders(&mut figures);
+    one_work(&figures);
+    matches(&figures);
+    overriders(&figures);
 }
 
 /// The clusters of a binding, decided on for the first time and again.
-fn decisions(figures: &mut Figures, count: usize) {
+fn decisions(figures: &Figures, count: usize) {
     let bar = match count {
         100 => Some(Bar("a decision, 100 clusters")),
         5_000 => Some(Bar("a decision, 5,000 clusters")),
@@ -49,7 +49,7 @@ fn decisions(figures: &mut Figures, count: usize) {
     }
 }
 
-fn one_work(figures: &mut Figures) {
+fn one_work(figures: &Figures) {
     let (template, cluster) = (Object(deployment()), cluster(0));
     let binding = binding(&json!({}), &[cluster_name(0)]);
     let input = render::Input {
@@ -73,7 +73,7 @@ fn one_work(figures: &mut Figures) {
 }
 
 /// The policy of a template, among few policies and among many.
-fn matches(figures: &mut Figures) {
+fn matches(figures: &Figures) {
     let template = Object(deployment());
     let times = [10, 10_000].map(|count| {
         let index = PolicyIndex::new((0..count).map(policy));
@@ -101,7 +101,7 @@ fn policy(number: usize) -> Policy {
 }
 
 /// What twenty overriders change.
-fn overriders(figures: &mut Figures) {
+fn overriders(figures: &Figures) {
     let labels = (0..10).map(|n| json!({"operator": "add", "value": {format!("l{n}"): "x"}}));
     let values =
         (0..5).map(|n| json!({"path": format!("/spec/template/spec/containers/0/env/{n}/value"), "operator": "replace", "value": "x"}));
@@ -127,12 +127,12 @@ fn overriders(figures: &mut Figures) {
 }
 
 /// Adds what a run takes, in microseconds; gives it back.
-fn time(figures: &mut Figures, name: &str, bar: Option<&Bar>, run: impl Fn()) -> Option<f64> {
+fn time(figures: &Figures, name: &str, bar: Option<&Bar>, run: impl Fn()) -> Option<f64> {
     time_of(figures, name, bar, || (), |()| run())
 }
 
 /// The best of as many runs as fit into 200 ms; what they begin with and what they leave is not in the time.
-fn time_of<T, R>(figures: &mut Figures, name: &str, bar: Option<&Bar>, begin: impl Fn() -> T, run: impl Fn(T) -> R) -> Option<f64> {
+fn time_of<T, R>(figures: &Figures, name: &str, bar: Option<&Bar>, begin: impl Fn() -> T, run: impl Fn(T) -> R) -> Option<f64> {
     if !is_wanted(name) {
         return None;
     }

@@ -29,7 +29,7 @@ const SIZES: [usize; 2] = [5_000, 13_000];
 const CLUSTERS: usize = 10;
 
 fn main() {
-    let mut figures = Figures::of("hooks");
+    let figures = Figures::of("hooks");
     let chain = Chain::new(support::runtime(), support::built_in()).with_memo(Memo::with_budget(0));
     for plugin in chain.plugins() {
         let kind = &plugin.targets()[0];
@@ -46,8 +46,8 @@ fn main() {
         }
     }
     if is_wanted("for comparison") {
-        time_empty_calls(&mut figures);
-        compare(&mut figures);
+        time_empty_calls(&figures);
+        compare(&figures);
     }
 }
 
@@ -62,7 +62,7 @@ fn bar(operation: Operation) -> Bar {
 }
 
 /// A hook that does nothing: what a call costs in itself, without and with imports.
-fn time_empty_calls(figures: &mut Figures) {
+fn time_empty_calls(figures: &Figures) {
     let thing = support::object("{apiVersion: tests/v1, kind: Thing, metadata: {name: one}, status: {phase: Up}}");
     for (file, imports) in [("healthy", "no"), ("picky", "two")] {
         let chain = support::chain(vec![support::plugin(file)]).with_memo(Memo::with_budget(0));
@@ -72,7 +72,7 @@ fn time_empty_calls(figures: &mut Figures) {
 }
 
 /// What other things take on this machine at this moment.
-fn compare(figures: &mut Figures) {
+fn compare(figures: &Figures) {
     for (size, sample) in SIZES.iter().zip(SIZES.map(|size| Sample::new(&GroupVersionKind::new("apps/v1", "Deployment"), size))) {
         let text = sample.object.0.to_string();
         let parse = time(&mut || drop(black_box(serde_json::from_str::<Value>(&text))));

@@ -45,21 +45,21 @@ fn main() {
 async fn run(count: usize) {
     let clusters = Clusters::start(MEMBERS).await;
     let bench = Bench { clusters, count };
-    let mut figures = Figures::of("scale");
+    let figures = Figures::of("scale");
     println!("{count} Deployments with {REPLICAS} replicas on {MEMBERS} members");
     let floor = bench.floor().await;
     figures.seen("floor: created in both members by a client, all ready", floor.as_secs_f64(), "s");
     let folder = tempfile::tempdir().expect("a folder");
     let mut controllers = Program::start(&bench.clusters, folder.path()).await;
     bench.join(&controllers).await;
-    alone(&bench, &mut figures).await;
-    bench.propagate(&mut figures, &controllers, floor).await;
+    alone(&bench, &figures).await;
+    bench.propagate(&figures, &controllers, floor).await;
     for run in ["first", "second"] {
         bench.quiet().await;
         controllers.stop();
-        bench.restart(&mut figures, run, &mut controllers).await;
+        bench.restart(&figures, run, &mut controllers).await;
     }
-    bench.delete(&mut figures, &controllers).await;
+    bench.delete(&figures, &controllers).await;
 }
 
 struct Bench {
@@ -170,7 +170,7 @@ impl Bench {
         api.create(&PostParams::default(), &deployment(name, REPLICAS)).await.expect("the Deployment is new");
     }
 
-    async fn propagate(&self, figures: &mut Figures, controllers: &Program, floor: Duration) {
+    async fn propagate(&self, figures: &Figures, controllers: &Program, floor: Duration) {
         let control = Seen::follow(self.api(&self.clusters.control, "bench")).await;
         let members = self.follow_members("bench").await;
         let here = control.settled().await;
@@ -201,7 +201,7 @@ impl Bench {
     }
 
     /// Starts the controllers again and edits a Deployment meanwhile.
-    async fn restart(&self, figures: &mut Figures, run: &str, controllers: &mut Program) {
+    async fn restart(&self, figures: &Figures, run: &str, controllers: &mut Program) {
         let before = self.writes();
         let replicas = if run == "first" { 3 } else { 4 };
         let member = Seen::follow(self.api(&self.clusters.members[1], "bench")).await;
@@ -217,7 +217,7 @@ impl Bench {
         self.count_writes(figures, &format!("{run} restart with that edit"), &before, 1);
     }
 
-    async fn delete(&self, figures: &mut Figures, controllers: &Program) {
+    async fn delete(&self, figures: &Figures, controllers: &Program) {
         let (before, cost) = (self.writes(), Cost::of(&self.clusters.control, controllers));
         let started = Instant::now();
         let api = self.api(&self.clusters.control, "bench");
@@ -268,7 +268,7 @@ impl Bench {
     }
 
     /// New writes for each Deployment, then all of them by kind.
-    fn count_writes(&self, figures: &mut Figures, step: &str, before: &BTreeMap<String, u64>, count: usize) {
+    fn count_writes(&self, figures: &Figures, step: &str, before: &BTreeMap<String, u64>, count: usize) {
         let new = self.since(before);
         let each = |is_control| sum(&new, is_control) as f64 / count as f64;
         figures.held(format!("{step}: writes to the control plane"), each(true), &Bar("writes to the control plane for a Deployment"));
@@ -284,7 +284,7 @@ fn sum(writes: &BTreeMap<String, u64>, is_control: bool) -> u64 {
 }
 
 /// One Deployment while nothing else goes on: until it is in the members, and until it is ready on the template.
-async fn alone(bench: &Bench, figures: &mut Figures) {
+async fn alone(bench: &Bench, figures: &Figures) {
     let control = Seen::follow(bench.api(&bench.clusters.control, "bench")).await;
     let member = Seen::follow(bench.api(&bench.clusters.members[0], "bench")).await;
     let (mut arrived, mut ready) = (Vec::new(), Vec::new());
