@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// The type whose `status` the creator sets: nodes report themselves.
 const STATUS_ON_CREATE: &str = "nodes";
 
+/// The type that two groups serve.
+const SERVED_BY_TWO_GROUPS: &str = "events";
+
 /// Subresources of pods that change what is fixed otherwise.
 const CHANGE_FIXED_FIELDS: [&str; 3] = ["binding", "ephemeralcontainers", "resize"];
 
@@ -100,6 +103,14 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// Of two groups that serve the same objects, each forgets what was written through the other.
+    fn forget_other_groups(&self, object: &mut Value) {
+        let group = self.served.unwrap_or(self.of).group.as_str();
+        let Some(entries) = object["metadata"].get_mut("managedFields").and_then(Value::as_array_mut) else { return };
+        let group_of = |entry: &Value| entry["apiVersion"].as_str().and_then(|version| Some(version.rsplit_once('/')?.0.to_owned()));
+        entries.retain(|entry| group_of(entry).unwrap_or_default() == group);
+    }
+
     fn default(&self, object: &mut Value) {
         match (self.of.behaviour, &self.of.schema) {
             (Some(behaviour), _) => behaviour.default(object),
@@ -168,8 +179,12 @@ impl<'a> Write<'a> {
             }
             (None, None) => {}
         }
-        if old.is_none() {
-            errors.extend(self.served.and_then(|served| served.behaviour).map(|view| view.validate_view(object)).unwrap_or_default());
+        if let Some(view) = self.served.and_then(|served| served.behaviour) {
+            errors.iter_mut().for_each(|error| view.renames(error));
+            errors.extend(match old {
+                Some(old) => view.validate_view_update(object, old),
+                None => view.validate_view(object),
+            });
         }
         if is_definition(self.of) {
             errors.extend(match old {
@@ -228,6 +243,7 @@ fn is_definition(of: &ResourceType) -> bool {
 /// Stores a new object of a kept type.
 pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings: &mut Vec<String>) -> Result<Arc<Entry>, ApiError> {
     let (of, now) = (write.of, server.now());
+    warnings.extend(metadata::drop_repeated_owners(&mut object));
     let status_is_ours = of.has_status && &*of.stored_as != STATUS_ON_CREATE;
     if status_is_ours {
         set_or_remove(&mut object, "status", None);
@@ -354,10 +370,11 @@ pub fn update(
     server: &ApiServer,
     write: &Write<'_>,
     old: &Arc<Entry>,
-    new: Value,
+    mut new: Value,
     warnings: &mut Vec<String>,
 ) -> Result<Updated, ApiError> {
     let of = write.of;
+    warnings.extend(metadata::drop_repeated_owners(&mut new));
     let name = old.facts.key.name.to_string();
     check_identity(write, &new, old)?;
     let before = represent::served(of, old);
@@ -368,6 +385,9 @@ pub fn update(
     }
     let now = server.now();
     write.track(Some(&before), &mut new, &now);
+    if &*of.stored_as == SERVED_BY_TWO_GROUPS {
+        write.forget_other_groups(&mut new);
+    }
     write.admit(server, Verb::Update, &mut new, Some(&before), warnings)?;
     if let Some(behaviour) = of.behaviour
         && write.subresource != "finalize"
@@ -481,7 +501,7 @@ fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError
     }
     // Metadata is looked at twice: for every type, and by each type for itself.
     let again = |error: &&FieldError| {
-        let fields = ["metadata.labels", "metadata.annotations", "metadata.ownerReferences"];
+        let fields = ["metadata.labels", "metadata.annotations", "metadata.ownerReferences", "metadata.deletion"];
         fields.iter().any(|field| error.field.starts_with(field)) || error.field == "metadata.finalizers"
     };
     let mut repeated: Vec<FieldError> = errors.iter().filter(again).cloned().collect();
