@@ -256,6 +256,9 @@ impl ApiServer {
         if let Some(of) = reviews::type_of(&target.group, &target.version, &target.plural) {
             return self.review(parts, body, target, of);
         }
+        if target.is_bindings() && parts.method != Method::POST {
+            return Err(ApiError::no_method());
+        }
         let target =
             if target.is_bindings() && parts.method == Method::POST { handlers::pods::bound_pod(parts, &body, target)? } else { target };
         let types = self.registry().types();

@@ -21,6 +21,9 @@ use std::sync::Arc;
 /// The type whose `status` the creator sets: nodes report themselves.
 const STATUS_ON_CREATE: &str = "nodes";
 
+/// Types whose labels are not written with their status.
+const KEEP_LABELS: [&str; 3] = ["deployments", "customresourcedefinitions", "apiservices"];
+
 /// The type that two groups serve.
 const SERVED_BY_TWO_GROUPS: &str = "events";
 
@@ -385,6 +388,11 @@ pub fn update(
     }
     let now = server.now();
     write.track(Some(&before), &mut new, &now);
+    // Who sends more than a part of a pod comes to own it all the same.
+    if let Some(mut part) = kinds::pod_parts::merged(write.subresource, &new, &before) {
+        set_or_remove(&mut part["metadata"], "managedFields", new["metadata"].get("managedFields").cloned());
+        new = part;
+    }
     if &*of.stored_as == SERVED_BY_TWO_GROUPS {
         write.forget_other_groups(&mut new);
     }
@@ -453,7 +461,7 @@ fn merged_by_subresource(write: &Write<'_>, mut new: Value, old: &Value) -> Valu
         if write.of.custom.is_none() {
             let labels = old["metadata"].get("labels").cloned();
             merged["metadata"] = new["metadata"].take();
-            if write.of.plural != "nodes" {
+            if KEEP_LABELS.contains(&write.of.plural.as_str()) {
                 set_or_remove(&mut merged["metadata"], "labels", labels);
             }
         } else if let Some(managed) = new["metadata"].get("managedFields") {
@@ -487,7 +495,8 @@ fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError
     let is_change_free = CHANGE_FIXED_FIELDS.contains(&write.subresource);
     let behaviour = write.of.behaviour.filter(|_| !is_change_free);
     let of_change = behaviour.map(|behaviour| behaviour.validate_update(new, old)).unwrap_or_default();
-    let of_object = write.validate(new, Some(old));
+    let mut of_object = write.validate(new, Some(old));
+    of_object.extend(kinds::pod_parts::errors(write.subresource, new, old));
     let is_change_first = behaviour.is_some_and(|behaviour| behaviour.looks_at_change_first());
     let (first, second) = if is_change_first { (of_change, of_object) } else { (of_object, of_change) };
     errors.extend(first.into_iter().chain(second));

@@ -25,15 +25,16 @@ pub fn dispatch(server: &ApiServer, call: &mut Call, subresource: &str, verb: Ve
         ("pods", "log", Verb::Get) => log(server, call),
         ("pods", "ephemeralcontainers" | "resize", Verb::Get) => super::read::get(server, call),
         ("pods", "ephemeralcontainers" | "resize", Verb::Patch) => change::patch(server, call),
+        ("pods", "ephemeralcontainers" | "resize", Verb::Update) => change::update(server, call),
         ("serviceaccounts", "token", Verb::Create) => token(server, call),
         ("namespaces", "finalize", Verb::Update) => {
             let object = body::object(call)?;
             let entry = namespaces::finalize(server, call.name(), object["spec"]["finalizers"].clone())?;
             super::shown(server, call, 200, &entry)
         }
-        ("pods", "binding" | "eviction" | "log", _) | ("serviceaccounts", "token", _) | ("namespaces", "finalize", _) => {
-            Err(ApiError::no_method())
-        }
+        ("pods", "binding" | "eviction" | "log" | "ephemeralcontainers" | "resize", _)
+        | ("serviceaccounts", "token", _)
+        | ("namespaces", "finalize", _) => Err(ApiError::no_method()),
         _ => Err(ApiError::no_resource()),
     }
 }
@@ -45,7 +46,7 @@ pub(super) fn created() -> Value {
 /// What is posted names the pod of the path.
 fn named(call: &Call, sent: &Value, kind: &str) -> Result<(), ApiError> {
     let name = sent["metadata"]["name"].as_str().unwrap_or("");
-    if name.is_empty() || name == call.name() {
+    if name == call.name() {
         return Ok(());
     }
     Err(ApiError::bad_request(format!("name in URL does not match name in {kind} object")))
@@ -68,7 +69,12 @@ pub fn bound_pod(parts: &Parts, sent: &[u8], target: Target) -> Result<Target, A
 
 /// Puts a pod on a node.
 fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
-    let binding = body::value(call)?;
+    options::of_write(call)?;
+    let pods = std::mem::replace(&mut call.of, reviews::binding());
+    let binding = body::object(call);
+    call.of = pods;
+    let binding = binding?;
+    body::is_in_namespace(call, &binding)?;
     named(call, &binding, "Binding")?;
     let node = binding["target"]["name"].as_str().unwrap_or("").to_owned();
     let kind = binding["target"]["kind"].as_str().unwrap_or("");
@@ -96,6 +102,14 @@ fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
             ));
         }
         pod["spec"]["nodeName"] = node.as_str().into();
+        if let Some(uid) = binding["metadata"]["uid"].as_str() {
+            pod["metadata"]["uid"] = uid.into();
+        }
+        for map in ["labels", "annotations"] {
+            for (name, value) in binding["metadata"][map].as_object().into_iter().flatten() {
+                pod["metadata"][map][name] = value.clone();
+            }
+        }
         let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
         if !pod["status"].is_object() {
             pod["status"] = json!({});

@@ -33,6 +33,11 @@ pub fn type_of(group: &str, version: &str, plural: &str) -> Option<Arc<ResourceT
     Some(ResourceType::unstored(&kinds::unstored(group, "v1", kind, plural, singular, *namespaced)))
 }
 
+/// What puts a pod on a node.
+pub fn binding() -> Arc<ResourceType> {
+    ResourceType::unstored(&kinds::unstored("", "v1", "Binding", "bindings", "binding", true))
+}
+
 /// A request for a token, which is asked of an account.
 pub fn token_request() -> Arc<ResourceType> {
     ResourceType::unstored(&kinds::unstored("authentication.k8s.io", "v1", "TokenRequest", "tokenrequests", "tokenrequest", true))

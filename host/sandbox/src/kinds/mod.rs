@@ -14,6 +14,7 @@ pub(crate) mod labels;
 pub mod metadata;
 mod network_policies;
 mod networking;
+pub(crate) mod pod_parts;
 mod pod_spec;
 mod pods;
 mod policy;

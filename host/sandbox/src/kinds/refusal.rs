@@ -8,7 +8,7 @@ pub(super) const IMMUTABLE: &str = "field is immutable";
 /// For counts.
 pub(super) const NEGATIVE: &str = "must be greater than or equal to 0";
 
-fn error(reason: FieldReason, field: impl Into<String>, value: String, detail: impl Into<String>) -> FieldError {
+pub(super) fn error(reason: FieldReason, field: impl Into<String>, value: String, detail: impl Into<String>) -> FieldError {
     FieldError { reason, field: field.into(), value, detail: detail.into() }
 }
 
