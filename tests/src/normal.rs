@@ -10,6 +10,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uid>"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<time>"),
         (r"\b(gen-|Gen_)[a-z0-9]{5}\b", "$1<random>"),
+        (r"\b(x{58})[a-z0-9]{5}\b", "$1<random>"),
         (r"kube-api-access-[a-z0-9]{5}\b", "kube-api-access-<random>"),
         (r"\b127\.0\.0\.1(:\d+)?\b", "<address>"),
         (r"\b10\.\d+\.\d+\.\d+\b", "<ip>"),
@@ -17,7 +18,10 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(old resource version|large resource version|current): \d+( \(\d+\))?", "$1: <revision>"),
         (r"Key: /\w+/", "Key: /registry/"),
         (r"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n", "<certificate>"),
-        (r"precondition \(\d+\) does not match the ResourceVersion in record \(\d+\)", "precondition <revision> does not match <revision>"),
+        (
+            r"precondition \((\d+|[a-z]+)\) does not match the ResourceVersion in record \(\d+\)",
+            "precondition <revision> does not match <revision>",
+        ),
         (r#"\\?"resourceVersion\\?":\\?"\d+\\?""#, "<revision>"),
     ];
     patterns.map(|(pattern, by)| (Regex::new(pattern).expect("written here"), by)).into()

@@ -1,12 +1,15 @@
 //! What an API server says about itself: its version, its health, and the types it serves, in both forms of discovery.
 
+use crate::definitions;
 use crate::handlers::reviews;
 use crate::names;
+use crate::negotiation;
 use crate::registry::{ResourceType, Types};
 use crate::represent;
 use crate::request::Params;
 use crate::response;
 use crate::server::ApiServer;
+use crate::status::ApiError;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -165,35 +168,60 @@ fn aggregated(groups: Vec<Value>) -> Response {
     response
 }
 
-fn wants_aggregated(accept: &str) -> bool {
-    let parts = |media: &str| {
-        ["g=apidiscovery.k8s.io", "v=v2", "as=APIGroupDiscoveryList"].iter().all(|part| media.split(';').any(|one| one.trim() == *part))
+/// In which form a client wants discovery.
+#[derive(PartialEq)]
+enum Form {
+    Plain,
+    Aggregated,
+}
+
+/// The first form in `Accept` that there is; `by_resources` where the answer is one of the built-in resources, which say what there is in
+/// another way.
+fn form(accept: &str, by_resources: bool) -> Result<Form, ApiError> {
+    let media_of = |media: &str| media.split(';').next().unwrap_or("").trim().to_owned();
+    let is_made = |media: &str| negotiation::REPRESENTATIONS.contains(&media) || ["*/*", "application/*"].contains(&media);
+    if accept.trim().is_empty() {
+        return Ok(Form::Plain);
+    }
+    if by_resources && !accept.split(',').any(|media| is_made(&media_of(media))) {
+        return Err(ApiError::no_representation(&negotiation::REPRESENTATIONS, false));
+    }
+    let form = |media: &str| {
+        let part = |name: &str| media.split(';').find_map(|part| part.trim().strip_prefix(name));
+        match (is_made(&media_of(media)), part("as=")) {
+            (false, _) => None,
+            (true, None) => Some(Form::Plain),
+            (true, Some("APIGroupDiscoveryList")) if part("g=") == Some("apidiscovery.k8s.io") && part("v=") == Some("v2") => {
+                Some(Form::Aggregated)
+            }
+            (true, Some(_)) => None,
+        }
     };
-    accept.split(',').any(parts)
+    accept.split(',').find_map(form).ok_or_else(ApiError::not_acceptable)
 }
 
 /// `/api`.
-pub fn core(server: &ApiServer, accept: &str) -> Response {
-    if wants_aggregated(accept) {
-        return aggregated(vec![json!({"metadata": {}, "versions": [aggregated_version(&server.registry().types(), "", "v1")]})]);
+pub fn core(server: &ApiServer, accept: &str) -> Result<Response, ApiError> {
+    if form(accept, true)? == Form::Aggregated {
+        return Ok(aggregated(vec![json!({"metadata": {}, "versions": [aggregated_version(&server.registry().types(), "", "v1")]})]));
     }
-    response::value(&json!({"kind": "APIVersions", "versions": ["v1"],
-        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1"}]}))
+    Ok(response::value(&json!({"kind": "APIVersions", "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1"}]})))
 }
 
 /// `/apis`.
-pub fn groups(server: &ApiServer, accept: &str) -> Response {
+pub fn groups(server: &ApiServer, accept: &str) -> Result<Response, ApiError> {
     let types = server.registry().types();
     let groups = all_groups(&types);
-    if wants_aggregated(accept) {
+    if form(accept, false)? == Form::Aggregated {
         let shown = |group: &Group| {
             let versions: Vec<Value> = group.versions.iter().map(|version| aggregated_version(&types, &group.name, version)).collect();
             json!({"metadata": {"name": group.name}, "versions": versions})
         };
-        return aggregated(groups.iter().map(shown).collect());
+        return Ok(aggregated(groups.iter().map(shown).collect()));
     }
     let groups: Vec<Value> = groups.iter().map(legacy_group).collect();
-    response::value(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
+    Ok(response::value(&json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})))
 }
 
 fn legacy_group(group: &Group) -> Value {
@@ -203,16 +231,16 @@ fn legacy_group(group: &Group) -> Value {
 }
 
 /// `/apis/<group>`; `None` for a group that is not served.
-pub fn group(server: &ApiServer, name: &str) -> Option<Response> {
+pub fn group(server: &ApiServer, accept: &str, name: &str) -> Option<Result<Response, ApiError>> {
     let groups = all_groups(&server.registry().types());
     let mut group = legacy_group(groups.iter().find(|group| group.name == name)?);
     group["kind"] = "APIGroup".into();
     group["apiVersion"] = "v1".into();
-    Some(response::value(&group))
+    Some(form(accept, false).map(|_| response::value(&group)))
 }
 
 /// `/api/v1`, `/apis/<group>/<version>`; `None` for a version that is not served.
-pub fn version(server: &ApiServer, group: &str, version: &str) -> Option<Response> {
+pub fn version(server: &ApiServer, accept: &str, group: &str, version: &str) -> Option<Result<Response, ApiError>> {
     let types = server.registry().types();
     let mut resources = Vec::new();
     for of in in_version(&types, group, version) {
@@ -240,12 +268,14 @@ pub fn version(server: &ApiServer, group: &str, version: &str) -> Option<Respons
     if group.is_empty() {
         list.as_object_mut().expect("made above").remove("apiVersion");
     }
-    Some(response::value(&list))
+    Some(form(accept, types.is_built_in(group)).map(|_| response::value(&list)))
 }
 
 /// Says in which version objects are stored, without saying which: equal hashes, equal versions.
 fn storage_hash(of: &ResourceType) -> String {
     let (group, version) = of.storage_api_version.rsplit_once('/').unwrap_or(("", &of.storage_api_version));
+    // Definitions are stored in the version in which there were some first.
+    let version = if of.stored_as.as_ref() == definitions::STORED_AS { "v1beta1" } else { version };
     let hash = Sha256::digest(format!("{group}/{version}/{}", of.kind));
     STANDARD.encode(&hash[..8])
 }
@@ -289,4 +319,10 @@ pub fn health(params: &Params, path: &str) -> Response {
         return response::text(200, format!("[+]ping ok\n{} check passed\n", path.trim_start_matches('/')));
     }
     response::text(200, "ok")
+}
+
+/// One of the checks that `/healthz` and its like are made of; `None` where there is no such check.
+pub fn check(name: &str) -> Option<Response> {
+    let is_known = ["ping", "log", "etcd", "informer-sync", "shutdown"].contains(&name) || name.starts_with("poststarthook/");
+    is_known.then(|| response::text(200, "ok"))
 }

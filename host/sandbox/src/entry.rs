@@ -4,11 +4,14 @@
 
 use axum::body::Bytes;
 use serde_json::Value;
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Where an object is: namespace (empty for cluster scope) and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Ordered as the real server orders paths: `a-b/x` before `a/x`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Namespace, empty for cluster-scoped objects.
     pub namespace: Arc<str>,
@@ -20,6 +23,24 @@ impl Key {
     /// From its parts.
     pub fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
+    }
+
+    /// The bytes of `namespace/name`, or of `name`.
+    pub fn path(&self) -> impl Iterator<Item = u8> {
+        let slash = (!self.namespace.is_empty()).then_some(b'/');
+        self.namespace.bytes().chain(slash).chain(self.name.bytes())
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.namespace == other.namespace { self.name.cmp(&other.name) } else { self.path().cmp(other.path()) }
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

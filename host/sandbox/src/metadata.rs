@@ -46,7 +46,14 @@ pub fn prepare_create(object: &mut Value, kind: &ResourceType, namespace: Option
 pub fn keep(new: &mut Value, old: &Value) {
     let metadata = of(new);
     metadata.remove("selfLink");
-    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"] {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        // What is given and differs is refused; what is not given stays.
+        if metadata.get(field).is_none_or(Value::is_null) {
+            metadata.remove(field);
+            metadata.extend(old["metadata"].get(field).map(|value| (field.to_owned(), value.clone())));
+        }
+    }
+    for field in ["uid", "creationTimestamp", "generation", "resourceVersion"] {
         match old["metadata"].get(field) {
             Some(value) => drop(metadata.insert(field.into(), value.clone())),
             None => drop(metadata.remove(field)),
@@ -57,6 +64,29 @@ pub fn keep(new: &mut Value, old: &Value) {
     {
         metadata.insert("generateName".into(), prefix.clone());
     }
+}
+
+/// Takes out owners that are named again; answers the warning about them.
+pub fn drop_repeated_owners(object: &mut Value) -> Option<String> {
+    let owners = of(object).get_mut("ownerReferences")?.as_array_mut()?;
+    let (mut seen, mut repeated) = (Vec::new(), Vec::new());
+    owners.retain(|owner| {
+        let uid = owner["uid"].as_str().unwrap_or("").to_owned();
+        let is_new = !seen.contains(&uid);
+        if is_new {
+            seen.push(uid)
+        } else {
+            repeated.push(uid)
+        }
+        is_new
+    });
+    (!repeated.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests \
+             as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            repeated.join(", ")
+        )
+    })
 }
 
 /// Raises `metadata.generation` where something outside metadata and status changed (and, for Deployments, annotations).
@@ -94,13 +124,22 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
         let all = object["metadata"]["finalizers"].as_array().map(Vec::as_slice).unwrap_or_default();
         all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     };
+    let mut errors = Vec::new();
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let (found, was) = (&new["metadata"][field], &old["metadata"][field]);
+        if !found.is_null() && found != was {
+            let detail = "field is immutable".to_owned();
+            let field = format!("metadata.{field}");
+            errors.push(FieldError { reason: FieldReason::Invalid, field, value: found.to_string(), detail });
+        }
+    }
     let before = finalizers(old);
     let added: Vec<_> = finalizers(new).into_iter().filter(|finalizer| !before.contains(finalizer)).collect();
     if old["metadata"]["deletionTimestamp"].is_null() || added.is_empty() {
-        return Vec::new();
+        return errors;
     }
     let listed: Vec<_> = added.iter().map(|finalizer| format!("{finalizer:?}")).collect();
-    vec![FieldError {
+    errors.push(FieldError {
         reason: FieldReason::Forbidden,
         field: "metadata.finalizers".into(),
         value: String::new(),
@@ -108,7 +147,8 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
             "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
             listed.join(", ")
         ),
-    }]
+    });
+    errors
 }
 
 /// Whether an object waits for nothing more than its removal.

@@ -5,7 +5,7 @@ pub fn generate(prefix: &str) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let random = uuid::Uuid::new_v4();
     let suffix = random.as_bytes().iter().take(5).map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
-    let kept = prefix.len().min(253 - 5);
+    let kept = prefix.len().min(63 - 5);
     prefix[..prefix.floor_char_boundary(kept)].chars().chain(suffix).collect()
 }
 

@@ -34,11 +34,34 @@ pub type MetaVersion = &'static str;
 const YAML: &str = "application/yaml";
 const META: MetaVersion = "meta.k8s.io/v1";
 /// What the real server has of every built-in object.
-const REPRESENTATIONS: [&str; 3] = ["application/json", YAML, "application/vnd.kubernetes.protobuf"];
+pub const REPRESENTATIONS: [&str; 3] = ["application/json", YAML, "application/vnd.kubernetes.protobuf"];
 
 /// Whether YAML is what the client wants first.
 pub fn wants_yaml(accept: &str) -> bool {
-    accept.split(',').next().is_some_and(|media| media.split(';').next().is_some_and(|media| media.trim() == YAML))
+    let first = by_preference(accept).find(|media| of_media(media, Include::Metadata).is_some());
+    first.is_some_and(|media| media.split(';').next().is_some_and(|media| media.trim() == YAML))
+}
+
+/// Media types, the most wanted (`q`) first.
+fn by_preference(accept: &str) -> impl Iterator<Item = &str> {
+    let share = |media: &str| media.split(';').find_map(|part| part.trim().strip_prefix("q=")?.parse::<f64>().ok()).unwrap_or(1.0);
+    let mut medias: Vec<&str> = accept.split(',').collect();
+    medias.sort_by(|a, b| share(b).total_cmp(&share(a)));
+    medias.into_iter()
+}
+
+/// 406 where the server can make nothing that is accepted: said before anything is looked for.
+pub fn is_acceptable(call: &Call) -> Result<(), ApiError> {
+    if call.accept.trim().is_empty() {
+        return Ok(());
+    }
+    let medias = || call.accept.split(',').map(|media| media.split(';').next().unwrap_or("").trim());
+    if call.of.custom.is_none() && !medias().any(|media| REPRESENTATIONS.contains(&media) || media == "*/*") {
+        let streams = matches!(call.verb, Verb::List | Verb::Watch);
+        return Err(ApiError::no_representation(&REPRESENTATIONS, streams));
+    }
+    let is_made = call.accept.split(',').any(|media| of_media(media, Include::Metadata).is_some());
+    if is_made { Ok(()) } else { Err(ApiError::not_acceptable()) }
 }
 
 /// The first form in `Accept` that this server can make of what the call answers; 406 where there is none.
@@ -52,12 +75,8 @@ pub fn form(call: &Call) -> Result<Form, ApiError> {
     if call.accept.trim().is_empty() {
         return Ok(Form::Object);
     }
-    let medias = || call.accept.split(',').map(|media| media.split(';').next().unwrap_or("").trim());
-    if call.of.custom.is_none() && !medias().any(|media| REPRESENTATIONS.contains(&media) || media == "*/*") {
-        let streams = matches!(call.verb, Verb::List | Verb::Watch);
-        return Err(ApiError::no_representation(&REPRESENTATIONS, streams));
-    }
-    let form = call.accept.split(',').find_map(|media| of_media(media, include)).ok_or_else(ApiError::not_acceptable)?;
+    is_acceptable(call)?;
+    let form = by_preference(&call.accept).find_map(|media| of_media(media, include)).ok_or_else(ApiError::not_acceptable)?;
     let refuse = |wanted: &str, is: &str, suffix: &str| {
         let found = format!("{}{suffix}", call.of.internal_type());
         Err(ApiError::other_form(&format!("you requested {wanted}, but the requested object is {is} ({found})")))
@@ -79,8 +98,7 @@ pub fn form(call: &Call) -> Result<Form, ApiError> {
 fn of_media(media: &str, include: Include) -> Option<Form> {
     let mut parts = media.split(';').map(str::trim);
     match parts.next()? {
-        "application/json" | "application/*" | "*/*" => {}
-        YAML => return Some(Form::Object),
+        "application/json" | "application/*" | "*/*" | YAML => {}
         _ => return None,
     }
     let (mut wanted, mut version, mut group) = ("", "", "");

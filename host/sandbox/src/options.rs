@@ -1,9 +1,10 @@
 //! Whether the options of a request are ones that the real server takes, and its words where they are not.
 
-use crate::fields::golang::quoted;
+use crate::fields::golang::{nanoseconds, quoted};
 use crate::request::{Call, Verb};
 use crate::status::{ApiError, FieldError, FieldReason};
 use serde_json::{Value, json};
+use std::num::IntErrorKind;
 
 /// Bytes that a field manager's name may have.
 const MANAGER_MAX: usize = 128;
@@ -112,23 +113,37 @@ pub fn of_watch(call: &Call, names_no_revision: bool) -> Result<(), ApiError> {
     refuse("ListOptions", &errors)
 }
 
+/// How long a request may take must be a Go duration.
+pub fn timeout(call: &Call) -> Result<(), ApiError> {
+    let text = call.params.get("timeout").filter(|_| call.verb != Verb::Watch).unwrap_or("0");
+    if nanoseconds(text).is_some() {
+        return Ok(());
+    }
+    let has_no_unit = text.parse::<f64>().is_ok();
+    let problem = if has_no_unit { "missing unit in duration" } else { "invalid duration" };
+    Err(ApiError::bad_request(format!("invalid timeout specified in the request URL - time: {problem} {}", quoted(text))))
+}
+
 /// Numbers in the query must be numbers.
 pub fn numbers(call: &Call) -> Result<(), ApiError> {
     for name in ["limit", "timeoutSeconds", "gracePeriodSeconds"] {
         if let Some(text) = call.params.get(name)
-            && text.parse::<i64>().is_err()
+            && let Err(error) = text.parse::<i64>()
         {
-            return Err(ApiError::bad_request(format!("strconv.ParseInt: parsing {}: invalid syntax", quoted(text))));
+            let is_large = matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow);
+            let problem = if is_large { "value out of range" } else { "invalid syntax" };
+            return Err(ApiError::bad_request(format!("strconv.ParseInt: parsing {}: {problem}", quoted(text))));
         }
     }
     Ok(())
 }
 
-/// Checks the body of a delete, and the query beside it.
+/// Checks the options of a delete: its body, or the query where there is none.
 pub fn of_delete(call: &Call, sent: &Value) -> Result<(), ApiError> {
     let mut errors = Vec::new();
-    let named = sent["propagationPolicy"].as_str().or(call.params.get("propagationPolicy"));
-    let orphans = !sent["orphanDependents"].is_null() || call.params.get("orphanDependents").is_some();
+    let asked = |name: &str| call.params.get(name).filter(|_| call.body.is_empty());
+    let named = sent["propagationPolicy"].as_str().or(asked("propagationPolicy"));
+    let orphans = !sent["orphanDependents"].is_null() || asked("orphanDependents").is_some();
     if let Some(named) = named {
         if orphans {
             let detail = "orphanDependents and deletionPropagation cannot be both set";
@@ -139,7 +154,7 @@ pub fn of_delete(call: &Call, sent: &Value) -> Result<(), ApiError> {
             errors.push(error(FieldReason::NotSupported, "propagationPolicy", quoted(named), supported));
         }
     }
-    let mut dry_runs = call.params.all("dryRun");
+    let mut dry_runs = if call.body.is_empty() { call.params.all("dryRun") } else { Vec::new() };
     dry_runs.extend(sent["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str));
     errors.extend(dry_run(&dry_runs));
     refuse("DeleteOptions", &errors)

@@ -58,7 +58,11 @@ fn field(word: &'static str) -> Option<(u64, Field)> {
 
 /// The object in a body of `application/vnd.kubernetes.protobuf`, as JSON with its apiVersion and kind.
 pub fn decode(body: &[u8]) -> Result<Value, String> {
-    let envelope = body.strip_prefix(b"k8s\0").ok_or("provided data does not appear to be a protobuf message, expected prefix")?;
+    if body.is_empty() {
+        return Err("empty data".to_owned());
+    }
+    const PREFIX: &str = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]";
+    let envelope = body.strip_prefix(b"k8s\0").ok_or(PREFIX)?;
     let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
     for part in Parts(envelope) {
         match part? {

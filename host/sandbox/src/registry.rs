@@ -125,6 +125,11 @@ impl ResourceType {
         self.view.as_ref().map_or(self, |view| &view.kept)
     }
 
+    /// A built-in type of which nothing is stored.
+    pub fn unstored(built_in: &BuiltIn) -> Arc<Self> {
+        Arc::new(Self::built_in(built_in, None))
+    }
+
     fn built_in(built_in: &BuiltIn, view: Option<View>) -> Self {
         let scale = built_in.has_scale.then(|| ScalePaths {
             spec_replicas: ".spec.replicas".into(),

@@ -88,7 +88,9 @@ impl Target {
 
     /// `None` for a path that is not of the resource API.
     pub fn parse(path: &str) -> Option<Self> {
-        let segments: Vec<String> = path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
+        // An empty namespace is none: what follows is of all of them.
+        let path = path.replace("/namespaces//", "/");
+        let segments: Vec<String> = path.trim_end_matches('/').split('/').skip(1).map(decode).collect();
         let mut rest = segments.into_iter();
         let (group, version) = match rest.next()?.as_str() {
             "api" => (String::new(), rest.next()?),
@@ -133,9 +135,9 @@ impl Params {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// All values of a parameter that are not empty.
+    /// All values of a parameter.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str()).collect()
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 
     /// Whether a parameter is there at all.
@@ -237,7 +239,7 @@ fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
 /// `kubectl` of `kubectl/v1.32 (linux/amd64) …`.
 pub fn agent(headers: &HeaderMap) -> String {
     let agent = header_text(headers, header::USER_AGENT);
-    let agent = agent.split(['/', ' ']).next().unwrap_or("");
+    let agent = agent.split('/').next().unwrap_or("");
     if agent.is_empty() { "unknown".to_owned() } else { agent.chars().take(128).collect() }
 }
 

@@ -21,6 +21,13 @@ pub fn text(code: u16, body: impl Into<Body>) -> Response {
     with_type(code, "text/plain; charset=utf-8", body.into())
 }
 
+/// 404, and nothing else.
+pub fn nothing() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = http::StatusCode::NOT_FOUND;
+    response
+}
+
 /// A body of a media type.
 pub fn with_type(code: u16, media_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);

@@ -11,11 +11,15 @@ use std::cell::LazyCell;
 
 /// A LabelSelector object as text, as `/scale` shows it: `app=web,tier in (a,b)`.
 pub fn selector_text(selector: &Value) -> String {
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    // That of a ReplicationController is the labels themselves.
+    let is_map = selector.as_object().is_some_and(|fields| fields.values().all(Value::is_string));
+    let labels = if is_map { selector } else { &selector["matchLabels"] };
+    let labels = labels.as_object().into_iter().flatten();
     let mut parts: Vec<String> = labels.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or(""))).collect();
     for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
         let key = expression["key"].as_str().unwrap_or("");
-        let values: Vec<_> = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut values: Vec<_> = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        values.sort_unstable();
         parts.push(match expression["operator"].as_str().unwrap_or("") {
             "In" => format!("{key} in ({})", values.join(",")),
             "NotIn" => format!("{key} notin ({})", values.join(",")),

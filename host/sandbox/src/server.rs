@@ -8,6 +8,7 @@ use crate::faults::{FaultState, Faults};
 use crate::handlers::{self, body, reviews};
 use crate::negotiation;
 use crate::openapi;
+use crate::options;
 use crate::registry::{Registry, ResourceType};
 use crate::request::{Call, Params, Target, User, Verb, agent};
 use crate::response;
@@ -198,8 +199,13 @@ impl ApiServer {
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, BODY).await.map_err(|_| ApiError::too_large())?;
         let path = parts.uri.path().to_owned();
+        let reads = parts.method == Method::GET || parts.method == Method::HEAD;
         if let Some(answer) = self.fixed(&parts, &path) {
-            return if parts.method == Method::GET || parts.method == Method::HEAD { Ok(answer) } else { Err(ApiError::no_method()) };
+            // Most of what is no resource answers whatever the method.
+            return if reads || !["/api", "/version"].contains(&path.trim_end_matches('/')) { answer } else { Err(ApiError::no_method()) };
+        }
+        if path.starts_with("//") {
+            return Ok(not_found_page());
         }
         let watched = path.replacen("/watch/", "/", 1);
         let is_old_watch = watched != path && (path.starts_with("/api/") || path.starts_with("/apis/"));
@@ -210,53 +216,54 @@ impl ApiServer {
             return self.resource(&parts, body, target, true);
         }
         let Some(target) = Target::parse(&path) else { return Ok(not_found_page()) };
-        if target.plural.is_empty() {
-            let missing = || {
-                let known = self.registry().types().is_built_in(&target.group);
-                if known { response::refusal(&ApiError::no_resource()) } else { not_found_page() }
+        if target.plural.is_empty() && target.name.is_none() {
+            return match discovery::version(self, accept_of(&parts), &target.group, &target.version) {
+                Some(_) if !reads && self.has_group(&target.group) => Err(ApiError::no_method()),
+                Some(answer) => answer,
+                None if self.has_group(&target.group) => Err(ApiError::no_resource()),
+                None => Ok(not_found_page()),
             };
-            return Ok(discovery::version(self, &target.group, &target.version).unwrap_or_else(missing));
         }
         self.resource(&parts, body, target, false)
     }
 
     /// Paths that are not of the resource API.
-    fn fixed(&self, parts: &Parts, path: &str) -> Option<Response> {
-        let accept = parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("");
+    fn fixed(&self, parts: &Parts, path: &str) -> Option<Result<Response, ApiError>> {
+        if let Some((_, check)) = ["/healthz/", "/livez/", "/readyz/"].iter().find_map(|probe| path.split_once(probe)) {
+            return Some(Ok(discovery::check(check).unwrap_or_else(not_found_page)));
+        }
+        let accept = accept_of(parts);
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
         match path {
-            "/" => Some(discovery::root(self)),
-            "/version" => Some(discovery::server_version()),
-            "/healthz" | "/livez" | "/readyz" => Some(discovery::health(&Params::parse(&parts.uri), path)),
+            "/" => Some(Ok(discovery::root(self))),
+            "/version" => Some(Ok(discovery::server_version())),
+            "/healthz" | "/livez" | "/readyz" => Some(Ok(discovery::health(&Params::parse(&parts.uri), path))),
             "/api" => Some(discovery::core(self, accept)),
             "/apis" => Some(discovery::groups(self, accept)),
-            "/openapi/v2" => Some(openapi::legacy()),
-            "/openapi/v3" => Some(openapi::index(self)),
-            _ if path.starts_with("/version/") => Some(response::refusal(&ApiError::no_resource())),
-            _ if path.starts_with("/healthz/") || path.starts_with("/livez/") || path.starts_with("/readyz/") => {
-                Some(response::text(200, "ok"))
-            }
+            "/openapi/v2" => Some(Ok(openapi::legacy())),
+            "/openapi/v3" => Some(Ok(openapi::index(self))),
+            _ if path.starts_with("/version/") => Some(Err(ApiError::no_resource())),
             _ => {
                 if let Some(document) = path.strip_prefix("/openapi/v3/") {
-                    return openapi::document(self, document);
+                    return Some(Ok(openapi::document(self, document).unwrap_or_else(response::nothing)));
                 }
-                discovery::group(self, path.strip_prefix("/apis/").filter(|group| !group.contains('/'))?)
+                discovery::group(self, accept, path.strip_prefix("/apis/").filter(|group| !group.contains('/'))?)
             }
         }
     }
 
     fn resource(&self, parts: &Parts, body: Bytes, target: Target, watches: bool) -> Result<Response, ApiError> {
-        if parts.method == Method::POST && target.name.is_none() && target.version == "v1" && !reviews::of_group(&target.group).is_empty() {
-            return self.review(parts, body, &target);
+        if let Some(of) = reviews::type_of(&target.group, &target.version, &target.plural) {
+            return self.review(parts, body, target, of);
         }
-        if reviews::of_group(&target.group).iter().any(|(plural, ..)| *plural == target.plural) {
+        if target.is_bindings() && parts.method != Method::POST {
             return Err(ApiError::no_method());
         }
         let target =
             if target.is_bindings() && parts.method == Method::POST { handlers::pods::bound_pod(parts, &body, target)? } else { target };
         let types = self.registry().types();
         let Some(of) = types.find(&target.group, &target.version, &target.plural) else {
-            return if types.is_built_in(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };
+            return if self.has_group(&target.group) { Err(ApiError::no_resource()) } else { Ok(not_found_page()) };
         };
         let is_of_namespace = target.namespace.is_some();
         let call = Call::new(&parts.method, &parts.uri, &parts.headers, body, target, of.clone());
@@ -268,6 +275,7 @@ impl ApiServer {
         if call.of.custom.is_some() && (is_of_namespace != call.of.namespaced) && (is_of_namespace || !across) {
             return Ok(not_found_page());
         }
+        options::timeout(&call)?;
         if self.faults().read_only && !call.verb.is_read() {
             return Err(ApiError::unavailable("the server is read-only"));
         }
@@ -290,35 +298,46 @@ impl ApiServer {
         self.0.counts.add(WriteKey { verb: call.verb, resource, agent: call.agent.clone() });
     }
 
-    fn review(&self, parts: &Parts, sent: Bytes, target: &Target) -> Result<Response, ApiError> {
-        let media = parts.headers.get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or("");
-        let mut review = if media.starts_with("application/vnd.kubernetes.protobuf") {
-            crate::protobuf::decode(&sent).map_err(ApiError::bad_request)?
-        } else {
-            body::yaml(&sent)?
-        };
-        if let (Some(wanted), Some(found)) = (&target.namespace, review["metadata"]["namespace"].as_str())
-            && wanted != found
-        {
-            let words = "the namespace of the provided object does not match the namespace sent on the request";
-            return Err(ApiError::bad_request(words));
-        }
-        let is_named = review["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
-        if is_named && target.group == "authorization.k8s.io" {
-            let params = Params::parse(&parts.uri);
-            writes::track_posted(self, &mut review, params.get("fieldManager").unwrap_or(&agent(&parts.headers)), "");
-            let detail = "must be empty".to_owned();
-            let value = review["metadata"].to_string();
-            let error = FieldError { reason: FieldReason::Invalid, field: "metadata".into(), value, detail };
-            return Err(ApiError::invalid(&target.group, "", "", &[error]));
-        }
-        let answer = reviews::answer(self, &target.group, &target.plural, review, &User::default());
-        let mut answer = answer.ok_or_else(ApiError::no_resource)??;
-        let params = Params::parse(&parts.uri);
-        let agent = agent(&parts.headers);
-        writes::track_posted(self, &mut answer, params.get("fieldManager").unwrap_or(&agent), "");
-        Ok(response::json(201, crate::represent::bytes(&answer)))
+    /// Whether a group is one of the server's own, of which it answers unknown resources with a Status.
+    fn has_group(&self, group: &str) -> bool {
+        self.registry().types().is_built_in(group) || !reviews::of_group(group).is_empty()
     }
+
+    fn review(&self, parts: &Parts, sent: Bytes, target: Target, of: Arc<ResourceType>) -> Result<Response, ApiError> {
+        if target.name.is_some() || of.namespaced != target.namespace.is_some() {
+            return Err(ApiError::no_resource());
+        }
+        let mut call = Call::new(&parts.method, &parts.uri, &parts.headers, sent, target, of.clone()).ok_or_else(ApiError::no_method)?;
+        if call.verb != Verb::Create {
+            return Err(ApiError::no_method());
+        }
+        if negotiation::form(&call)? != negotiation::Form::Object {
+            return Err(ApiError::not_acceptable());
+        }
+        options::of_write(&call)?;
+        let mut review = body::object(&mut call)?;
+        body::is_in_namespace(&call, &review)?;
+        if let Some(namespace) = &call.target.namespace {
+            review["metadata"]["namespace"] = namespace.as_str().into();
+        }
+        let manager = call.manager().to_owned();
+        let is_named = review["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty());
+        if is_named && of.group == "authorization.k8s.io" {
+            writes::track_posted(self, &mut review, &manager, "");
+            let (value, detail) = (review["metadata"].to_string(), "must be empty".to_owned());
+            let error = FieldError { reason: FieldReason::Invalid, field: "metadata".into(), value, detail };
+            return Err(ApiError::invalid(&of.group, "", "", &[error]));
+        }
+        let mut answer = reviews::answer(self, &of, review, &User::default())?;
+        writes::track_posted(self, &mut answer, &manager, "");
+        let mut response = response::json(201, crate::represent::bytes(&answer));
+        response::warn(&mut response, &call.warnings);
+        Ok(response)
+    }
+}
+
+fn accept_of(parts: &Parts) -> &str {
+    parts.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("")
 }
 
 fn not_found_page() -> Response {

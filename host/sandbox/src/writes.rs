@@ -21,6 +21,12 @@ use std::sync::Arc;
 /// The type whose `status` the creator sets: nodes report themselves.
 const STATUS_ON_CREATE: &str = "nodes";
 
+/// Types whose labels are not written with their status.
+const KEEP_LABELS: [&str; 3] = ["deployments", "customresourcedefinitions", "apiservices"];
+
+/// The type that two groups serve.
+const SERVED_BY_TWO_GROUPS: &str = "events";
+
 /// Subresources of pods that change what is fixed otherwise.
 const CHANGE_FIXED_FIELDS: [&str; 3] = ["binding", "ephemeralcontainers", "resize"];
 
@@ -100,6 +106,14 @@ impl<'a> Write<'a> {
         }
     }
 
+    /// Of two groups that serve the same objects, each forgets what was written through the other.
+    fn forget_other_groups(&self, object: &mut Value) {
+        let group = self.served.unwrap_or(self.of).group.as_str();
+        let Some(entries) = object["metadata"].get_mut("managedFields").and_then(Value::as_array_mut) else { return };
+        let group_of = |entry: &Value| entry["apiVersion"].as_str().and_then(|version| Some(version.rsplit_once('/')?.0.to_owned()));
+        entries.retain(|entry| group_of(entry).unwrap_or_default() == group);
+    }
+
     fn default(&self, object: &mut Value) {
         match (self.of.behaviour, &self.of.schema) {
             (Some(behaviour), _) => behaviour.default(object),
@@ -168,8 +182,12 @@ impl<'a> Write<'a> {
             }
             (None, None) => {}
         }
-        if old.is_none() {
-            errors.extend(self.served.and_then(|served| served.behaviour).map(|view| view.validate_view(object)).unwrap_or_default());
+        if let Some(view) = self.served.and_then(|served| served.behaviour) {
+            errors.iter_mut().for_each(|error| view.renames(error));
+            errors.extend(match old {
+                Some(old) => view.validate_view_update(object, old),
+                None => view.validate_view(object),
+            });
         }
         if is_definition(self.of) {
             errors.extend(match old {
@@ -228,6 +246,7 @@ fn is_definition(of: &ResourceType) -> bool {
 /// Stores a new object of a kept type.
 pub fn create(server: &ApiServer, write: &Write<'_>, mut object: Value, warnings: &mut Vec<String>) -> Result<Arc<Entry>, ApiError> {
     let (of, now) = (write.of, server.now());
+    warnings.extend(metadata::drop_repeated_owners(&mut object));
     let status_is_ours = of.has_status && &*of.stored_as != STATUS_ON_CREATE;
     if status_is_ours {
         set_or_remove(&mut object, "status", None);
@@ -354,10 +373,11 @@ pub fn update(
     server: &ApiServer,
     write: &Write<'_>,
     old: &Arc<Entry>,
-    new: Value,
+    mut new: Value,
     warnings: &mut Vec<String>,
 ) -> Result<Updated, ApiError> {
     let of = write.of;
+    warnings.extend(metadata::drop_repeated_owners(&mut new));
     let name = old.facts.key.name.to_string();
     check_identity(write, &new, old)?;
     let before = represent::served(of, old);
@@ -368,6 +388,14 @@ pub fn update(
     }
     let now = server.now();
     write.track(Some(&before), &mut new, &now);
+    // Who sends more than a part of a pod comes to own it all the same.
+    if let Some(mut part) = kinds::pod_parts::merged(write.subresource, &new, &before) {
+        set_or_remove(&mut part["metadata"], "managedFields", new["metadata"].get("managedFields").cloned());
+        new = part;
+    }
+    if &*of.stored_as == SERVED_BY_TWO_GROUPS {
+        write.forget_other_groups(&mut new);
+    }
     write.admit(server, Verb::Update, &mut new, Some(&before), warnings)?;
     if let Some(behaviour) = of.behaviour
         && write.subresource != "finalize"
@@ -433,7 +461,7 @@ fn merged_by_subresource(write: &Write<'_>, mut new: Value, old: &Value) -> Valu
         if write.of.custom.is_none() {
             let labels = old["metadata"].get("labels").cloned();
             merged["metadata"] = new["metadata"].take();
-            if write.of.plural != "nodes" {
+            if KEEP_LABELS.contains(&write.of.plural.as_str()) {
                 set_or_remove(&mut merged["metadata"], "labels", labels);
             }
         } else if let Some(managed) = new["metadata"].get("managedFields") {
@@ -467,7 +495,8 @@ fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError
     let is_change_free = CHANGE_FIXED_FIELDS.contains(&write.subresource);
     let behaviour = write.of.behaviour.filter(|_| !is_change_free);
     let of_change = behaviour.map(|behaviour| behaviour.validate_update(new, old)).unwrap_or_default();
-    let of_object = write.validate(new, Some(old));
+    let mut of_object = write.validate(new, Some(old));
+    of_object.extend(kinds::pod_parts::errors(write.subresource, new, old));
     let is_change_first = behaviour.is_some_and(|behaviour| behaviour.looks_at_change_first());
     let (first, second) = if is_change_first { (of_change, of_object) } else { (of_object, of_change) };
     errors.extend(first.into_iter().chain(second));
@@ -481,7 +510,7 @@ fn changed_errors(write: &Write<'_>, new: &Value, old: &Value) -> Vec<FieldError
     }
     // Metadata is looked at twice: for every type, and by each type for itself.
     let again = |error: &&FieldError| {
-        let fields = ["metadata.labels", "metadata.annotations", "metadata.ownerReferences"];
+        let fields = ["metadata.labels", "metadata.annotations", "metadata.ownerReferences", "metadata.deletion"];
         fields.iter().any(|field| error.field.starts_with(field)) || error.field == "metadata.finalizers"
     };
     let mut repeated: Vec<FieldError> = errors.iter().filter(again).cloned().collect();

@@ -83,7 +83,7 @@ fn samples() -> Vec<(&'static str, Value)> {
         (
             "/apis/events.k8s.io/v1/namespaces/default/events",
             with(
-                json!({"regarding": {"kind": "Pod", "namespace": "default"}, "note": "m", "type": "Normal", "eventTime": "2026-01-01T00:00:00.000000Z", "series": {"count": 1}}),
+                json!({"regarding": {"kind": "Pod", "namespace": "default"}, "note": "m", "type": "Normal", "eventTime": "2026-01-01T00:00:00.000000Z", "action": "Looked", "reason": "R", "reportingController": "a.io/b", "reportingInstance": "b-1", "series": {"count": 2, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}}),
             ),
         ),
         ("/api/v1/namespaces", with(json!({"spec": {"finalizers": ["kubernetes"]}}))),

@@ -115,6 +115,33 @@ pub(crate) fn regex_fault(pattern: &str) -> Option<String> {
     (open > 0).then(|| format!("error parsing regexp: missing closing ): `{pattern}`"))
 }
 
+/// Nanoseconds of a Go duration: `1h30m`.
+pub(crate) fn nanoseconds(text: &str) -> Option<i64> {
+    let (is_negative, mut rest) = text.strip_prefix('-').map_or((false, text.trim_start_matches('+')), |rest| (true, rest));
+    if rest == "0" {
+        return Some(0);
+    }
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let units = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(units);
+        let factor = match unit {
+            "ns" => 1.0,
+            "us" | "µs" => 1e3,
+            "ms" => 1e6,
+            "s" => 1e9,
+            "m" => 6e10,
+            "h" => 3.6e12,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * factor;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(if is_negative { -total as i64 } else { total as i64 })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,6 +85,15 @@ pub fn complain_of_repeated(call: &mut Call) -> Result<(), ApiError> {
     }
 }
 
+/// An object that names a namespace must name that of the path.
+pub fn is_in_namespace(call: &Call, object: &Value) -> Result<(), ApiError> {
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or("");
+    if !namespace.is_empty() && call.target.namespace.as_deref().is_some_and(|wanted| wanted != namespace) {
+        return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+    }
+    Ok(())
+}
+
 /// Reads the object of a create or update, in the version of the request.
 pub fn object(call: &mut Call) -> Result<Value, ApiError> {
     let of = call.of.clone();

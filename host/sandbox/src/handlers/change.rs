@@ -68,7 +68,7 @@ fn kept(call: &Call, object: Value) -> Value {
 pub fn create(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     options::of_write(call)?;
     let object = body::object(call)?;
-    check_namespace(call, &object)?;
+    body::is_in_namespace(call, &object)?;
     created(server, call, object, Ownership::Track)
 }
 
@@ -81,14 +81,6 @@ fn created(server: &ApiServer, call: &mut Call, object: Value, ownership: Owners
     let entry = writes::create(server, &write(call, ownership), object, &mut warnings);
     call.warnings.append(&mut warnings);
     shown(server, call, 201, &*entry?)
-}
-
-fn check_namespace(call: &Call, object: &Value) -> Result<(), ApiError> {
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or("");
-    if !namespace.is_empty() && call.target.namespace.as_deref().is_some_and(|wanted| wanted != namespace) {
-        return Err(ApiError::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
-    }
-    Ok(())
 }
 
 fn is_named(call: &Call, object: &Value) -> Result<(), ApiError> {
@@ -118,8 +110,13 @@ fn check_name(call: &Call, object: &mut Value) -> Result<(), ApiError> {
 /// Replaces an object.
 pub fn update(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     options::of_write(call)?;
+    let sent = body::value(call).unwrap_or_default();
     let mut object = body::object(call)?;
-    check_namespace(call, &object)?;
+    if sent["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty) {
+        // An empty list says something here: nobody owns anything any more.
+        object["metadata"]["managedFields"] = Value::Array(Vec::new());
+    }
+    body::is_in_namespace(call, &object)?;
     is_named(call, &object)?;
     check_name(call, &mut object)?;
     let of = call.of.clone();
@@ -233,6 +230,7 @@ pub fn patch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> 
 fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Value, ApiError> {
     let of = call.of.clone();
     let result = new.clone();
+    let is_typed = ["apiVersion", "kind"].iter().any(|field| new[*field].as_str().is_some_and(|text| !text.is_empty()));
     let refuse = |problem: &str| {
         let shown = shown.map_or_else(|| patches::shown_result(&result), patches::shown_patch);
         patches::undecodable(&shown, problem)
@@ -245,8 +243,14 @@ fn finished(call: &mut Call, mut new: Value, shown: Option<&Value>) -> Result<Va
     let forgets = new["metadata"]["managedFields"].as_array().is_some_and(Vec::is_empty);
     new["apiVersion"] = of.api_version().into();
     new["kind"] = of.kind.as_str().into();
+    if of.custom.is_none() && !is_typed {
+        // Nothing is read of what does not say what it is.
+        body::complain(call, &["metadata".to_owned()], refuse)?;
+        is_named(call, &Value::Null)?;
+    }
+    is_named(call, &new)?;
     check_name(call, &mut new)?;
-    check_namespace(call, &new)?;
+    body::is_in_namespace(call, &new)?;
     if shown.is_some()
         && let Some(problem) = of.schema.as_ref().and_then(|schema| schema.restore_error(&new))
     {
@@ -289,7 +293,7 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
             let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
             return Err(ApiError::conflict(&of.group, &of.plural, call.name(), &why));
         }
-        check_namespace(call, &object)?;
+        body::is_in_namespace(call, &object)?;
         check_name(call, &mut object)?;
         object["metadata"].as_object_mut().expect("it is named").remove("resourceVersion");
         return created(server, call, object, Ownership::Decided);
@@ -298,7 +302,7 @@ fn applied(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
         let mut new = merge(call, Some(live))?;
         body::complain_of_repeated(call)?;
         check_name(call, &mut new)?;
-        check_namespace(call, &new)?;
+        body::is_in_namespace(call, &new)?;
         Ok(new)
     })
 }

@@ -3,12 +3,13 @@
 use super::read::Selection;
 use super::{body, key};
 use crate::definitions;
+use crate::fields::patch::json_type;
 use crate::metadata;
 use crate::negotiation;
 use crate::options;
 use crate::registry::ResourceType;
 use crate::represent;
-use crate::request::{Call, User};
+use crate::request::{Call, Params, User};
 use crate::response;
 use crate::server::ApiServer;
 use crate::status::ApiError;
@@ -77,8 +78,13 @@ impl DeleteOptions {
             let words = format!("no kind {} is registered for version {} in scheme {:?}", sent["kind"], sent["apiVersion"], body::SCHEME);
             return Err(ApiError::bad_request(words));
         }
+        if let Some(problem) = unfit(&sent) {
+            return Err(ApiError::bad_request(problem));
+        }
         options::of_delete(call, &sent)?;
-        let params = &call.params;
+        // What a body says is all that is said.
+        let unsaid = Params::default();
+        let params = if call.body.is_empty() { &call.params } else { &unsaid };
         let text = |pointer: &str| sent.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let named = text("/propagationPolicy").or(params.get("propagationPolicy").map(str::to_owned));
         let orphans = sent["orphanDependents"].as_bool().or(params.get("orphanDependents").map(|_| params.flag("orphanDependents")));
@@ -109,6 +115,10 @@ impl DeleteOptions {
             let why = format!("the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). {then}");
             ApiError::conflict(&of.group, &of.kind, name, &why)
         };
+        if let Some((wanted, is)) = differs(&self.uid, &object.facts.uid).filter(|_| &*of.stored_as == "namespaces") {
+            let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {is}");
+            return Err(ApiError::conflict("", "namespaces", name, &why));
+        }
         if let Some(pair) = differs(&self.uid, &object.facts.uid) {
             return Err(refuse("UID", pair, "The object might have been deleted and then recreated"));
         }
@@ -117,6 +127,27 @@ impl DeleteOptions {
         }
         Ok(())
     }
+}
+
+/// What a decoder says of options that are of another type.
+fn unfit(sent: &Value) -> Option<String> {
+    const READ: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    let found = json_type(sent);
+    let Some(fields) = sent.as_object() else {
+        let words = format!("couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type {READ}");
+        return (!sent.is_null()).then_some(words);
+    };
+    let types = [
+        ("gracePeriodSeconds", "int64", Value::is_i64 as fn(&Value) -> bool),
+        ("preconditions", "v1.Preconditions", Value::is_object),
+        ("orphanDependents", "bool", Value::is_boolean),
+        ("propagationPolicy", "v1.DeletionPropagation", Value::is_string),
+        ("dryRun", "[]string", Value::is_array),
+    ];
+    let wrong = types.iter().find(|(name, _, fits)| fields.get(*name).is_some_and(|value| !value.is_null() && !fits(value)));
+    wrong.map(|(name, wanted, _)| {
+        format!("json: cannot unmarshal {} into Go struct field DeleteOptions.{name} of type {wanted}", json_type(&fields[*name]))
+    })
 }
 
 /// What a delete did.
@@ -166,7 +197,7 @@ pub fn collection(server: &ApiServer, call: &mut Call) -> Result<Response, ApiEr
     // Whether there is more to select is only known after the next page.
     let last = limit.and_then(|limit| selected.get(limit - 1).copied());
     let is_more = |last: &&Arc<Entry>| listed.entries.last().is_some_and(|end| end.facts.key != last.facts.key);
-    let next = last.filter(is_more).map(|last| super::read::token(listed.revision, last));
+    let next = last.filter(is_more).map(|last| super::read::token(listed.revision, call, last));
     selected.truncate(limit.unwrap_or(usize::MAX));
     for entry in selected {
         let mut warnings = Vec::new();
@@ -250,7 +281,13 @@ fn marked(server: &ApiServer, of: &ResourceType, old: &Value, options: &DeleteOp
     let mut object = old.clone();
     let grace = grace(of, old, options);
     let first = old["metadata"]["deletionTimestamp"].is_null();
-    let running = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
+    // Who says nothing shortens nothing.
+    let running = old["metadata"]["deletionGracePeriodSeconds"].as_i64().filter(|_| options.grace.is_some() || &*of.stored_as != PODS);
+    let shortens = running.is_some_and(|running| grace < running);
+    let is_pending = old["metadata"]["deletionGracePeriodSeconds"].as_i64().is_some_and(|running| running != 0);
+    if &*of.stored_as == PODS && !first && !shortens && is_pending {
+        return object;
+    }
     if first || running.is_some_and(|running| grace < running) {
         object["metadata"]["deletionTimestamp"] = server.time_after(grace).into();
         if !["namespaces", definitions::STORED_AS].contains(&&*of.stored_as) {
@@ -303,5 +340,6 @@ fn grace(of: &ResourceType, object: &Value, options: &DeleteOptions) -> i64 {
         return 0;
     }
     let own = object.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
-    options.grace.or(own).unwrap_or(30).max(0)
+    let grace = options.grace.or(own).unwrap_or(30);
+    if grace < 0 { 1 } else { grace }
 }

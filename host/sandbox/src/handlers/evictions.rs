@@ -20,6 +20,12 @@ const NOT_COUNTED: u64 = 10;
 /// Deletes a pod, if its budget allows it.
 pub fn evict(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let eviction = body::value(call)?;
+    let kind = eviction["kind"].as_str().unwrap_or("");
+    if !["", "Eviction"].contains(&kind) {
+        let version = eviction["apiVersion"].as_str().and_then(|version| version.rsplit('/').next()).unwrap_or("");
+        let words = format!("converting ({version}.{kind}) to (policy.Eviction): unknown conversion");
+        return Err(ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a Eviction: {words}")));
+    }
     if eviction["metadata"]["name"] != call.name() {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }

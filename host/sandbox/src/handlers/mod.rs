@@ -29,7 +29,13 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
         let is_known = call.target.name.is_none() && of.namespaced;
         return Err(if is_known { ApiError::no_method() } else { ApiError::no_resource() });
     }
+    if !of.namespaced && call.target.namespace.is_some() {
+        return Err(ApiError::no_resource());
+    }
     let subresource = call.subresource().to_owned();
+    if ["", "status", "scale", "finalize"].contains(&subresource.as_str()) {
+        negotiation::is_acceptable(call)?;
+    }
     match (subresource.as_str(), call.verb) {
         ("", Verb::Get) => read::get(server, call),
         ("", Verb::List) => read::list(server, call),

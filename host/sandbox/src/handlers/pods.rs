@@ -1,7 +1,8 @@
 //! Subresources of core types: a pod's binding, eviction and log, a service account's token, a namespace's `finalize`.
 
-use super::{body, change, evictions, found};
+use super::{body, change, evictions, found, reviews};
 use crate::lifecycle::namespaces;
+use crate::options;
 use crate::request::{Call, Target, Verb};
 use crate::response;
 use crate::server::ApiServer;
@@ -24,15 +25,16 @@ pub fn dispatch(server: &ApiServer, call: &mut Call, subresource: &str, verb: Ve
         ("pods", "log", Verb::Get) => log(server, call),
         ("pods", "ephemeralcontainers" | "resize", Verb::Get) => super::read::get(server, call),
         ("pods", "ephemeralcontainers" | "resize", Verb::Patch) => change::patch(server, call),
+        ("pods", "ephemeralcontainers" | "resize", Verb::Update) => change::update(server, call),
         ("serviceaccounts", "token", Verb::Create) => token(server, call),
         ("namespaces", "finalize", Verb::Update) => {
             let object = body::object(call)?;
             let entry = namespaces::finalize(server, call.name(), object["spec"]["finalizers"].clone())?;
             super::shown(server, call, 200, &entry)
         }
-        ("pods", "binding" | "eviction" | "log", _) | ("serviceaccounts", "token", _) | ("namespaces", "finalize", _) => {
-            Err(ApiError::no_method())
-        }
+        ("pods", "binding" | "eviction" | "log" | "ephemeralcontainers" | "resize", _)
+        | ("serviceaccounts", "token", _)
+        | ("namespaces", "finalize", _) => Err(ApiError::no_method()),
         _ => Err(ApiError::no_resource()),
     }
 }
@@ -44,7 +46,7 @@ pub(super) fn created() -> Value {
 /// What is posted names the pod of the path.
 fn named(call: &Call, sent: &Value, kind: &str) -> Result<(), ApiError> {
     let name = sent["metadata"]["name"].as_str().unwrap_or("");
-    if name.is_empty() || name == call.name() {
+    if name == call.name() {
         return Ok(());
     }
     Err(ApiError::bad_request(format!("name in URL does not match name in {kind} object")))
@@ -67,7 +69,12 @@ pub fn bound_pod(parts: &Parts, sent: &[u8], target: Target) -> Result<Target, A
 
 /// Puts a pod on a node.
 fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
-    let binding = body::value(call)?;
+    options::of_write(call)?;
+    let pods = std::mem::replace(&mut call.of, reviews::binding());
+    let binding = body::object(call);
+    call.of = pods;
+    let binding = binding?;
+    body::is_in_namespace(call, &binding)?;
     named(call, &binding, "Binding")?;
     let node = binding["target"]["name"].as_str().unwrap_or("").to_owned();
     let kind = binding["target"]["kind"].as_str().unwrap_or("");
@@ -95,6 +102,14 @@ fn bind(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
             ));
         }
         pod["spec"]["nodeName"] = node.as_str().into();
+        if let Some(uid) = binding["metadata"]["uid"].as_str() {
+            pod["metadata"]["uid"] = uid.into();
+        }
+        for map in ["labels", "annotations"] {
+            for (name, value) in binding["metadata"][map].as_object().into_iter().flatten() {
+                pod["metadata"][map][name] = value.clone();
+            }
+        }
         let scheduled = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
         if !pod["status"].is_object() {
             pod["status"] = json!({});
@@ -158,11 +173,21 @@ fn check_token(server: &ApiServer, call: &Call, request: &Value, seconds: i64) -
         let detail = "may not specify a duration less than 10 minutes";
         return invalid("", "spec.expirationSeconds", seconds.to_string(), detail);
     }
+    if seconds > 1 << 32 {
+        let detail = "may not specify a duration larger than 2^32 seconds";
+        return invalid("", "spec.expirationSeconds", seconds.to_string(), detail);
+    }
     let bound = &request["spec"]["boundObjectRef"];
     let plural = match bound["kind"].as_str() {
         Some("Pod") => "pods",
         Some("Secret") => "secrets",
-        _ => return Ok(()),
+        Some("Node") => return Ok(()),
+        Some(kind) => {
+            let version = bound["apiVersion"].as_str().unwrap_or("");
+            let slash = if version.contains('/') { "" } else { "/" };
+            return Err(ApiError::bad_request(format!("cannot bind token to object of type {slash}{version}, Kind={kind}")));
+        }
+        None => return Ok(()),
     };
     let (namespace, name) = (call.target.namespace.as_deref().unwrap_or(""), bound["name"].as_str().unwrap_or(""));
     let is_there = server.store().get(&plural.into(), &Key::new(namespace, name)).is_some();
@@ -172,7 +197,12 @@ fn check_token(server: &ApiServer, call: &Call, request: &Value, seconds: i64) -
 /// A token that nothing checks but that reads like one.
 fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     let account = found(server, call)?;
-    let mut request = body::shaped(body::value(call)?, "TokenRequest").map_err(ApiError::bad_request)?;
+    options::of_write(call)?;
+    let accounts = std::mem::replace(&mut call.of, reviews::token_request());
+    let request = body::object(call);
+    call.of = accounts;
+    let mut request = request?;
+    body::is_in_namespace(call, &request)?;
     if !request["spec"].is_object() {
         request["spec"] = json!({});
     }
@@ -193,12 +223,17 @@ fn token(server: &ApiServer, call: &mut Call) -> Result<Response, ApiError> {
     request["apiVersion"] = "authentication.k8s.io/v1".into();
     request["metadata"] =
         json!({"name": call.name(), "namespace": namespace, "uid": &*account.facts.uid, "creationTimestamp": server.now()});
-    request["spec"]["audiences"] = audiences;
+    let is_said = matches!(&request["spec"]["audiences"], Value::Array(all) if !all.is_empty());
     request["spec"]["expirationSeconds"] = seconds.into();
     if request["spec"].get("boundObjectRef").is_none() {
         request["spec"]["boundObjectRef"] = Value::Null;
     }
+    if !is_said {
+        request["spec"].as_object_mut().expect("made above").remove("audiences");
+    }
+    // Whom it is for is not the writer's where the server says so.
     crate::writes::track_posted(server, &mut request, call.manager(), "token");
+    request["spec"]["audiences"] = audiences;
     request["status"] = json!({"token": token, "expirationTimestamp": server.time_after(seconds)});
     Ok(response::json(201, crate::represent::bytes(&request)))
 }

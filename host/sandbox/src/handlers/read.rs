@@ -71,9 +71,9 @@ pub fn list(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     }
     let mut shown = selected.as_slice();
     if let Some(limit) = page.limit
-        && shown.len() > limit
+        && page.is_more(&listed, shown, limit)
     {
-        metadata["continue"] = token(listed.revision, shown[limit - 1]).into();
+        metadata["continue"] = token(listed.revision, call, shown[limit - 1]).into();
         // How many are left is only known where nothing is selected, as on the real server.
         if !selection.selects {
             metadata["remainingItemCount"] = (shown.len() - limit).into();
@@ -83,10 +83,12 @@ pub fn list(server: &ApiServer, call: &Call) -> Result<Response, ApiError> {
     Ok(response::json(200, represent::list(&call.of, shown, form, metadata, server.unix_now())))
 }
 
+const TOKEN_VERSION: &str = "meta.k8s.io/v1";
+
 struct Page {
     limit: Option<usize>,
-    /// Revision of the first page and the last key before this one.
-    after: Option<(u64, Key)>,
+    /// Revision of the first page, `None` for the present one, and the path at which this one begins.
+    from: Option<(Option<u64>, String)>,
     at_least: Option<u64>,
     exactly: Option<u64>,
 }
@@ -94,14 +96,15 @@ struct Page {
 impl Page {
     fn of(call: &Call) -> Result<Self, ApiError> {
         let params = &call.params;
-        let limit = params.get("limit").and_then(|limit| limit.parse().ok());
-        let after = params.get("continue").map(decoded);
-        if after.is_some() && params.get("resourceVersion").is_some_and(|revision| revision != "0") {
+        // Whatever is in the cache is answered whole.
+        let limit = params.get("limit").filter(|_| params.get("resourceVersion") != Some("0")).and_then(|limit| limit.parse().ok());
+        let from = params.get("continue").map(decoded);
+        if from.is_some() && params.get("resourceVersion").is_some_and(|revision| revision != "0") {
             return Err(ApiError::bad_request("specifying resource version is not allowed when using continue"));
         }
         let revision = params.get("resourceVersion").map(revision_of).transpose()?;
         let exactly = revision.filter(|_| params.get("resourceVersionMatch") == Some("Exact"));
-        Ok(Self { limit: limit.filter(|limit| *limit > 0), after: after.transpose()?, at_least: revision, exactly })
+        Ok(Self { limit: limit.filter(|limit| *limit > 0), from: from.transpose()?, at_least: revision, exactly })
     }
 
     fn read(&self, server: &ApiServer, call: &Call) -> Result<Listed, ApiError> {
@@ -111,31 +114,67 @@ impl Page {
         if let Some(wanted) = self.at_least {
             not_too_new(server, wanted)?;
         }
-        let Some((revision, after)) = &self.after else {
+        let Some((revision, from)) = &self.from else {
             return match self.exactly {
                 Some(revision) => server.store().list_at(of, namespace, revision).map_err(too_old),
                 None => Ok(server.store().list(of, namespace)),
             };
         };
-        let mut listed = server.store().list_at(of, namespace, *revision).map_err(too_old)?;
-        listed.entries.retain(|entry| entry.facts.key > *after);
+        let mut listed = match revision {
+            Some(revision) => server.store().list_at(of, namespace, *revision).map_err(too_old)?,
+            None => server.store().list(of, namespace),
+        };
+        listed.entries.retain(|entry| path(call, &entry.facts.key) >= *from);
         Ok(listed)
+    }
+
+    /// Whether another page follows. At an exact revision only the next page knows whether it has anything that is selected.
+    fn is_more(&self, listed: &Listed, selected: &[&Entry], limit: usize) -> bool {
+        let ends = || listed.entries.last().map(|entry| &entry.facts.key) == selected.get(limit - 1).map(|entry| &entry.facts.key);
+        selected.len() > limit || (self.exactly.is_some() && selected.len() == limit && !ends())
+    }
+}
+
+/// Where an object is below what is listed: `name`, or `namespace/name` in a list of all namespaces.
+fn path(call: &Call, key: &Key) -> String {
+    if call.target.namespace.is_some() {
+        key.name.to_string()
+    } else {
+        String::from_utf8_lossy(&key.path().collect::<Vec<_>>()).into_owned()
     }
 }
 
 /// Where the page after an object begins.
-pub(super) fn token(revision: u64, last: &Entry) -> String {
-    let key = &last.facts.key;
-    URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": revision, "ns": &*key.namespace, "start": &*key.name}).to_string())
+pub(super) fn token(revision: u64, call: &Call, last: &Entry) -> String {
+    let start = format!("{}\0", path(call, &last.facts.key));
+    URL_SAFE_NO_PAD.encode(json!({"v": TOKEN_VERSION, "rv": revision, "start": start}).to_string())
 }
 
-fn decoded(token: &str) -> Result<(u64, Key), ApiError> {
+fn decoded(token: &str) -> Result<(Option<u64>, String), ApiError> {
     let refuse = |problem: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid{problem}"));
-    let text = URL_SAFE_NO_PAD.decode(token).map_err(|_| refuse(": illegal base64 data"))?;
+    let text =
+        URL_SAFE_NO_PAD.decode(token).map_err(|error| refuse(&format!(": illegal base64 data at input byte {}", fault(&error, token))))?;
     let token: Value = serde_json::from_slice(&text)
         .map_err(|error| refuse(&format!(": {}", go_json::fault(&text).unwrap_or_else(|| error.to_string()))))?;
-    let read = || Some((token["rv"].as_u64()?, Key::new(token["ns"].as_str()?, token["start"].as_str()?)));
-    read().ok_or_else(|| refuse(": incorrect or missing encoded start resourceVersion or key"))
+    let said = |field: &str| token[field].as_str().unwrap_or("").to_owned();
+    let (version, revision, start) = (said("v"), token["rv"].as_i64().unwrap_or(0), said("start"));
+    let leaves = start.trim_start_matches('/').split('/').any(|part| ["", ".", ".."].contains(&part));
+    match (version.as_str(), revision) {
+        (TOKEN_VERSION, 0) => Err(refuse(&format!(": incorrect encoded start resourceVersion (version {TOKEN_VERSION})"))),
+        (TOKEN_VERSION, _) if start.is_empty() => Err(refuse(&format!(": encoded start key empty (version {TOKEN_VERSION})"))),
+        (TOKEN_VERSION, _) if leaves => Err(refuse(&format!(": {start}"))),
+        // A negative revision asks for what comes next as it is now.
+        (TOKEN_VERSION, revision) => Ok((u64::try_from(revision).ok(), start.trim_start_matches('/').to_owned())),
+        (other, _) => Err(refuse(&format!(": server does not recognize this encoded version {other}"))),
+    }
+}
+
+/// At which byte a text stops being base64.
+fn fault(error: &base64::DecodeError, text: &str) -> usize {
+    match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
+        base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => text.len().saturating_sub(1),
+    }
 }
 
 fn not_too_new(server: &ApiServer, wanted: u64) -> Result<(), ApiError> {

@@ -2,7 +2,7 @@
 
 use super::{body, change, found, scale_apply};
 use crate::fields::patch;
-use crate::fields::schema::TypeSchema;
+use crate::fields::schema::{TypeSchema, cannot_be_handled};
 use crate::kinds::table;
 use crate::negotiation::{self, Form};
 use crate::options;
@@ -26,6 +26,9 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
             let scale = scale_of(call, &paths, &found(server, call)?.value());
             Ok(response::value(&match negotiation::form(call)? {
                 Form::Table(..) => table_of(&scale, server.unix_now()),
+                Form::Partial(meta) => {
+                    json!({"kind": "PartialObjectMetadata", "apiVersion": meta, "metadata": scale["metadata"]})
+                }
                 _ => scale,
             }))
         }
@@ -39,7 +42,11 @@ pub fn dispatch(server: &ApiServer, call: &mut Call) -> Result<Response, ApiErro
                 return Err(ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a Scale: {words}")));
             }
             let name = scale["metadata"]["name"].as_str().unwrap_or("");
-            if !name.is_empty() && name != call.name() {
+            if name.is_empty() {
+                let words = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", call.name());
+                return Err(ApiError::bad_request(words));
+            }
+            if name != call.name() {
                 let words = format!("the name of the object ({name}) does not match the name on the URL ({})", call.name());
                 return Err(ApiError::bad_request(words));
             }
@@ -137,7 +144,13 @@ fn set(
     let mut scale = wanted(before)?;
     if let Some(schema) = TypeSchema::built_in("autoscaling/v1", "Scale") {
         let shown = scale.to_string();
-        let refuse = |problem: &str| patch::undecodable(&patch::shown_result(&scale), problem);
+        let updates = call.verb == Verb::Update;
+        let refuse = |problem: &str| {
+            if updates {
+                return cannot_be_handled("autoscaling/v1", "Scale", problem);
+            }
+            patch::undecodable(&patch::shown_result(&scale), problem)
+        };
         if let Some(problem) = schema.decode_error(&scale) {
             return Err(refuse(&problem));
         }

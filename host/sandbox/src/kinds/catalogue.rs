@@ -38,6 +38,18 @@ const fn namespaced(
     BuiltIn { namespaced: true, ..cluster(group, version, kind, plural, singular) }
 }
 
+/// A kind that is nothing more than its name and place.
+pub(super) fn plain(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    singular: &'static str,
+    namespaced: bool,
+) -> BuiltIn {
+    BuiltIn { namespaced, ..cluster(group, version, kind, plural, singular) }
+}
+
 impl BuiltIn {
     const fn short(self, short_names: &'static [&'static str]) -> Self {
         Self { short_names, ..self }

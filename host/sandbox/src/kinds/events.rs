@@ -2,8 +2,9 @@
 
 use super::Behaviour;
 use super::reach::{present, text};
-use super::refusal::{invalid_text, required};
-use crate::status::FieldError;
+use super::refusal::{IMMUTABLE, each_invalid, invalid_text, required};
+use super::syntax;
+use crate::status::{FieldError, FieldReason};
 use serde_json::{Map, Value, json};
 
 /// Events.
@@ -11,10 +12,11 @@ pub(super) struct Events;
 
 impl Behaviour for Events {
     fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let (of, own) = (text(object, "/involvedObject/namespace"), text(object, "/metadata/namespace"));
-        // Events about what lives in no namespace are in the default one.
-        let fits = if of.is_empty() { matches!(own, "" | "default") } else { of == own };
-        if fits { Vec::new() } else { vec![invalid_text("involvedObject.namespace", of, "does not match event.namespace")] }
+        if present(object, "/eventTime").is_none() {
+            place_errors(object, &["", "default"])
+        } else {
+            new_errors(object, "reportingComponent")
+        }
     }
 
     fn select_field(&self, object: &Value, field: &str) -> Option<String> {
@@ -31,6 +33,77 @@ impl Behaviour for Events {
             _ => None,
         }
     }
+}
+
+/// What of an Event stays once it is there, in the order in which it is looked at.
+const FIXED: [&str; 11] = [
+    "involvedObject",
+    "reason",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
+    "type",
+    "action",
+    "related",
+    "reportingInstance",
+];
+
+/// Most letters of short texts, and of the note.
+const SHORT: usize = 128;
+const NOTE: usize = 1024;
+
+/// An Event is where its object is, or in one of `homes` where that lives in no namespace.
+fn place_errors(event: &Value, homes: &[&str]) -> Vec<FieldError> {
+    let (of, own) = (text(event, "/involvedObject/namespace"), text(event, "/metadata/namespace"));
+    let fits = if of.is_empty() { homes.contains(&own) } else { of == own };
+    if fits { Vec::new() } else { vec![invalid_text("involvedObject.namespace", of, "does not match event.namespace")] }
+}
+
+/// What is wrong with an Event of the newer sort, which has an `eventTime`; `controller` is how its writer calls who reports.
+fn new_errors(event: &Value, controller: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if text(event, "/involvedObject/namespace").is_empty() {
+        errors.extend(place_errors(event, &["default", "kube-system"]));
+    }
+    let reporting = text(event, "/reportingComponent");
+    if reporting.is_empty() {
+        errors.push(required(controller, ""));
+    }
+    errors.extend(each_invalid(controller, reporting, syntax::qualified_name(reporting)));
+    for field in ["reportingInstance", "action", "reason"] {
+        let said = text(event, &format!("/{field}"));
+        if said.is_empty() {
+            errors.push(required(field, ""));
+        } else if said.len() > SHORT {
+            errors.push(invalid_text(field, "", format!("can have at most {SHORT} characters")));
+        }
+    }
+    if text(event, "/message").len() > NOTE {
+        errors.push(invalid_text("message", "", format!("can have at most {NOTE} characters")));
+    }
+    errors
+}
+
+fn series_errors(event: &Value) -> Vec<FieldError> {
+    let Some(series) = present(event, "/series") else { return Vec::new() };
+    let mut errors = Vec::new();
+    if series["count"].as_i64().unwrap_or(0) < 2 {
+        errors.push(invalid_text("series.count", "", "should be at least 2"));
+    }
+    if present(series, "/lastObservedTime").is_none() {
+        errors.push(required("series.lastObservedTime", ""));
+    }
+    errors
+}
+
+/// A reference to an object, as the server's own type prints it.
+fn reference(object: &Value) -> String {
+    let fields = ["kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath"];
+    let own = ["Kind", "Namespace", "Name", "UID", "APIVersion", "ResourceVersion", "FieldPath"];
+    let shown = fields.iter().zip(own).map(|(field, own)| format!("\"{own}\":{}", json!(text(object, &format!("/{field}")))));
+    format!("{{{}}}", shown.collect::<Vec<_>>().join(","))
 }
 
 /// `events.k8s.io/v1` name, core `v1` name.
@@ -76,15 +149,42 @@ impl Behaviour for NewEvents {
     }
 
     fn validate_view(&self, event: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
+        let mut errors = series_errors(event);
         if present(event, "/eventTime").is_none() {
             errors.push(required("eventTime", ""));
         }
         let kind = text(event, "/type");
         if !["Normal", "Warning"].contains(&kind) {
-            errors.push(invalid_text("type", kind, format!("has invalid value: {kind}")));
+            errors.push(invalid_text("type", "", format!("has invalid value: {kind}")));
+        }
+        for field in ["firstTimestamp", "lastTimestamp", "count", "source"] {
+            if present(event, &format!("/{field}")).is_some_and(|value| *value != 0 && *value != json!({})) {
+                errors.push(invalid_text(field, "", "needs to be unset"));
+            }
         }
         errors
+    }
+
+    fn validate_view_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = if new["series"] == old["series"] { Vec::new() } else { series_errors(new) };
+        for field in FIXED {
+            let empty = |value: &Value| value.is_null() || value == "" || *value == json!({}) || value == 0;
+            if new[field] != old[field] && !(empty(&new[field]) && empty(&old[field])) {
+                let value = match field {
+                    "involvedObject" => reference(&new[field]),
+                    "source" | "firstTimestamp" | "lastTimestamp" | "count" | "related" => new[field].to_string(),
+                    _ => json!(text(new, &format!("/{field}"))).to_string(),
+                };
+                errors.push(FieldError { reason: FieldReason::Invalid, field: field.into(), value, detail: IMMUTABLE.into() });
+            }
+        }
+        errors
+    }
+
+    fn renames(&self, error: &mut FieldError) {
+        if error.field == "reportingComponent" {
+            error.field = "reportingController".into();
+        }
     }
 }
 

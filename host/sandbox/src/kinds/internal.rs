@@ -147,6 +147,12 @@ pub(super) fn pod_difference(old: &Value, new: &Value) -> String {
     difference(&lines(old), &lines(new))
 }
 
+/// How two debug containers differ.
+pub(super) fn debug_difference(old: &Value, new: &Value) -> String {
+    let lines = |container: &Value| Printed::of("EphemeralContainer", container).lines();
+    difference(&lines(old), &lines(new))
+}
+
 /// How the specs of two claims differ.
 pub(super) fn claim_difference(old: &Value, new: &Value) -> String {
     let lines = |spec: &Value| Printed::of("PersistentVolumeClaimSpec", spec).lines();
@@ -173,7 +179,8 @@ fn difference(old: &[String], new: &[String]) -> String {
             None => parts.push(vec![change]),
         }
     }
-    parts.iter().map(|part| shown(old, new, part)).collect()
+    let shown: String = parts.iter().map(|part| shown(old, new, part)).collect();
+    if shown.is_empty() { shown } else { format!("\n{shown}") }
 }
 
 /// The longest lines that both have in common, and what is common on either side of them.
@@ -210,7 +217,7 @@ fn shown(old: &[String], new: &[String], part: &[(usize, usize, usize, usize)]) 
         length => format!("{},{length}", start + 1),
     };
     let ranges = (range(first.0 - before, last.1 + after), range(first.2 - before, last.3 + after));
-    let mut text = format!("\n@@ -{} +{} @@\n", ranges.0, ranges.1);
+    let mut text = format!("@@ -{} +{} @@\n", ranges.0, ranges.1);
     let mut at = first.0 - before;
     let mut put = |sign: char, lines: &[String]| lines.iter().for_each(|line| text.push_str(&format!("{sign}{line}\n")));
     for (start, end, new_start, new_end) in part {

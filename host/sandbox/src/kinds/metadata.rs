@@ -54,11 +54,23 @@ pub fn validate(object: &Value, names: NameRule) -> Vec<FieldError> {
     errors.extend(labels::validate(object.pointer("/metadata/labels"), "metadata.labels"));
     errors.extend(annotations(object.pointer("/metadata/annotations"), "metadata.annotations"));
     errors.extend(owners(object));
-    for (index, finalizer) in list(object, "/metadata/finalizers").iter().filter_map(Value::as_str).enumerate() {
-        let path = format!("metadata.finalizers[{index}]");
-        errors.extend(each_invalid(&path, finalizer, syntax::qualified_name(finalizer)));
-        if errors.is_empty() && !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
-            errors.push(invalid_text(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified"));
+    errors.extend(finalizers(object));
+    errors
+}
+
+fn finalizers(object: &Value) -> Vec<FieldError> {
+    let path = "metadata.finalizers";
+    let all = || list(object, "/metadata/finalizers").iter().filter_map(Value::as_str);
+    let mut errors: Vec<FieldError> =
+        all().flat_map(|finalizer| each_invalid(path, finalizer, syntax::qualified_name(finalizer))).collect();
+    if ["orphan", "foregroundDeletion"].iter().all(|own| all().any(|finalizer| finalizer == *own)) {
+        let detail = "finalizer orphan and foregroundDeletion cannot be both set";
+        errors.push(invalid(path, &object["metadata"]["finalizers"], detail));
+    }
+    for (index, finalizer) in all().enumerate() {
+        if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(invalid_text(format!("{path}[{index}]"), finalizer, detail));
         }
     }
     errors
@@ -91,13 +103,16 @@ fn owners(object: &Value) -> Vec<FieldError> {
     for owner in owners {
         let path = "metadata.ownerReferences";
         let version = text(owner, "/apiVersion");
-        if version.rsplit('/').next().unwrap_or_default().is_empty() {
+        if version.rsplit('/').next().unwrap_or_default().is_empty() || version.matches('/').count() > 1 {
             errors.push(invalid_text(format!("{path}.apiVersion"), version, "version must not be empty"));
         }
         for field in ["kind", "name", "uid"] {
             if text(owner, &format!("/{field}")).is_empty() {
                 errors.push(invalid_text(format!("{path}.{field}"), "", "must not be empty"));
             }
+        }
+        if version == "v1" && text(owner, "/kind") == "Event" {
+            errors.push(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"));
         }
     }
     let controllers: Vec<String> = owners

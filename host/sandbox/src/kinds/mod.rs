@@ -14,6 +14,7 @@ pub(crate) mod labels;
 pub mod metadata;
 mod network_policies;
 mod networking;
+pub(crate) mod pod_parts;
 mod pod_spec;
 mod pods;
 mod policy;
@@ -100,6 +101,12 @@ pub trait Behaviour: Send + Sync {
     fn validate_view(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
     }
+    /// Field errors of a change that was written through this view of its kind, of the kept form.
+    fn validate_view_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+    /// Gives an error of the kept form the names of this view.
+    fn renames(&self, _error: &mut FieldError) {}
     /// Whether errors of a change come before those of the object as such.
     fn looks_at_change_first(&self) -> bool {
         false
@@ -121,4 +128,16 @@ pub trait Behaviour: Send + Sync {
 /// All built-in resources, in the order of discovery; a resource with two versions has two entries, the preferred one first.
 pub fn built_ins() -> &'static [BuiltIn] {
     catalogue::BUILT_INS
+}
+
+/// A built-in type that is not in the table, because nothing of it is stored: a review.
+pub fn unstored(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    singular: &'static str,
+    namespaced: bool,
+) -> BuiltIn {
+    catalogue::plain(group, version, kind, plural, singular, namespaced)
 }

@@ -2,13 +2,24 @@
 
 use super::Behaviour;
 use super::internal;
+use super::pod_parts;
 use super::pod_spec::{self, defaults, validation};
 use super::reach::{each, fill, fill_zero, flag, inner, list, present, remove, set, text};
-use super::refusal::{each_invalid, forbidden, invalid, required};
+use super::refusal::{IMMUTABLE, each_invalid, forbidden, invalid, invalid_text, required};
 use super::syntax;
 use crate::status::FieldError;
 use flotilla_api::quantity::Amount;
 use serde_json::{Value, json};
+
+/// A pod's first address stands alone, too.
+fn same_addresses(status: &mut Value) {
+    let (alone, first) = (text(status, "/podIP").to_owned(), text(status, "/podIPs/0/ip").to_owned());
+    if !alone.is_empty() && alone != first {
+        set(status, "podIPs", json!([{"ip": alone}]));
+    } else if alone.is_empty() && !first.is_empty() {
+        set(status, "podIP", first);
+    }
+}
 
 /// Pods.
 pub(super) struct Pods;
@@ -21,7 +32,7 @@ impl Behaviour for Pods {
         let spec = inner(object, "spec");
         defaults::pod_only(spec);
         defaults::pod_spec(spec);
-        fill_zero(inner(object, "status"), "phase", "Pending");
+        same_addresses(inner(object, "status"));
     }
 
     fn prepare_create(&self, object: &mut Value) {
@@ -38,8 +49,11 @@ impl Behaviour for Pods {
     }
 
     /// As the admission of default tolerations does, of changes too.
-    fn prepare_update(&self, new: &mut Value, _old: &Value) {
+    fn prepare_update(&self, new: &mut Value, old: &Value) {
         tolerate_lost_nodes(inner(new, "spec"));
+        if let Some(class) = present(old, "/status/qosClass") {
+            fill_zero(inner(new, "status"), "qosClass", class.clone());
+        }
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {
@@ -52,6 +66,14 @@ impl Behaviour for Pods {
         for (index, address) in addresses.into_iter().enumerate() {
             errors.extend(each_invalid(&format!("status.podIPs[{index}]"), address, syntax::ip(address)));
         }
+        if let all @ [_, _, ..] = list(object, "/status/podIPs") {
+            let (sixes, fours): (Vec<&str>, Vec<&str>) = all.iter().map(|one| text(one, "/ip")).partition(|one| one.contains(':'));
+            if sixes.len() > 1 || fours.len() > 1 {
+                let shown: Vec<Value> = all.iter().map(|one| json!({"IP": one["ip"]})).collect();
+                errors.push(invalid("status.podIPs", &shown.into(), "may specify no more than one IP for each IP family"));
+            }
+        }
+        errors.extend(pod_parts::debug_errors(&object["spec"]));
         if object["metadata"].get("resourceVersion").is_none() && !list(object, "/spec/ephemeralContainers").is_empty() {
             errors.push(forbidden("spec.ephemeralContainers", "cannot be set on create"));
         }
@@ -66,6 +88,10 @@ impl Behaviour for Pods {
             }
         }
         let mut errors: Vec<FieldError> = deadline_change(new, old).into_iter().collect();
+        let class = text(new, "/status/qosClass");
+        if !text(old, "/status/qosClass").is_empty() && class != text(old, "/status/qosClass") {
+            errors.push(invalid_text("status.qosClass", class, IMMUTABLE));
+        }
         errors.extend(tolerations_change(new, old));
         if fixed(new, old) != old["spec"] {
             let difference = internal::pod_difference(&old["spec"], &fixed(new, old));

@@ -8,7 +8,7 @@ pub(super) const IMMUTABLE: &str = "field is immutable";
 /// For counts.
 pub(super) const NEGATIVE: &str = "must be greater than or equal to 0";
 
-fn error(reason: FieldReason, field: impl Into<String>, value: String, detail: impl Into<String>) -> FieldError {
+pub(super) fn error(reason: FieldReason, field: impl Into<String>, value: String, detail: impl Into<String>) -> FieldError {
     FieldError { reason, field: field.into(), value, detail: detail.into() }
 }
 
@@ -79,12 +79,9 @@ pub(super) fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-/// A value as the server prints it in a message: texts quoted, nothing as the quoted text `null`, all else as JSON.
+/// A value as the server prints it in a message: as JSON.
 fn printed(value: &Value) -> String {
-    match value {
-        Value::Null => quoted("null"),
-        other => other.to_string(),
-    }
+    value.to_string()
 }
 
 /// One `Invalid value` for each message about a text.
@@ -128,7 +125,7 @@ mod tests {
         );
         assert_eq!(invalid_text("a", "x\"y", "no").to_string(), r#"a: Invalid value: "x\"y": no"#);
         assert_eq!(invalid("a", &json!({"k": "v"}), "no").to_string(), r#"a: Invalid value: {"k":"v"}: no"#);
-        assert_eq!(invalid("a", &Value::Null, "no").to_string(), r#"a: Invalid value: "null": no"#);
+        assert_eq!(invalid("a", &Value::Null, "no").to_string(), "a: Invalid value: null: no");
         assert_eq!(required("a", "").to_string(), "a: Required value");
         assert_eq!(not_supported("a", &json!("X"), &["A", "B"]).to_string(), r#"a: Unsupported value: "X": supported values: "A", "B""#);
         assert_eq!(too_long("a", 63).to_string(), "a: Too long: may not be more than 63 bytes");

@@ -113,10 +113,12 @@ pub fn track_scale(old: &Value, new: &mut Value, writer: &Writer, replicas_path:
     }
     let mut replicas = FieldSet::default();
     replicas.insert_fields(replicas_path);
+    // A Scale that nobody owned anything of is not looked after.
+    let is_owned = managers.entries.iter().any(|entry| !entry.fields.intersection(&replicas).is_empty());
     managers.entries.iter_mut().for_each(|entry| entry.fields.subtract(&replicas));
     managers.drop_empty();
     // A Scale with no replicas does not say how many there are.
-    if value_at(new).as_i64().unwrap_or(0) != 0 {
+    if is_owned && value_at(new).as_i64().unwrap_or(0) != 0 {
         let entry = managers.entry(&Entry { subresource: "scale".to_owned(), ..Entry::of(writer, Operation::Update) });
         entry.fields.add(&replicas);
     }

@@ -238,7 +238,7 @@ fn check_items(view: View, identity: &Identity, items: &[Value], path: &str, fou
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
-        Value::Array(_) => format!("&{{{}}}", plain(value)),
+        Value::Array(_) | Value::Object(_) => format!("&{{{}}}", plain(value)),
         other => other.to_string(),
     }
 }

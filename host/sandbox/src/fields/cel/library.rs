@@ -3,6 +3,7 @@
 //! A quantity is a double here, a time or duration an int of nanoseconds, an address or a URL its text: they compare as they should.
 
 use super::values;
+use crate::fields::golang::nanoseconds;
 use ::cel::common::types::{CelBool, CelDouble, CelInt, CelList, CelString};
 use ::cel::common::value::Val;
 use ::cel::{DeclarationError, Env, ExecutionError, add_member_overload, add_overload, extensions};
@@ -82,7 +83,7 @@ fn times(env: &mut Env) -> Result<(), DeclarationError> {
         values::nanoseconds_of_time(text.inner()).map(CelInt::from).ok_or_else(|| wrong("timestamp", "timestamp is not valid"))
     }
     fn duration(text: &CelString<'_>) -> Answer<CelInt> {
-        values::nanoseconds(text.inner()).map(CelInt::from).ok_or_else(|| wrong("duration", "duration is not valid"))
+        nanoseconds(text.inner()).map(CelInt::from).ok_or_else(|| wrong("duration", "duration is not valid"))
     }
     add_overload!(env, fn timestamp: (CelString) -> Result<CelInt>)?;
     add_overload!(env, fn duration: (CelString) -> Result<CelInt>)

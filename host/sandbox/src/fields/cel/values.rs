@@ -1,5 +1,6 @@
 //! JSON as an expression sees it: with numbers, times and names as the schema says.
 
+use crate::fields::golang::nanoseconds;
 use ::cel::Value as CelValue;
 use ::cel::objects::{Key, Map};
 use serde_json::Value;
@@ -123,31 +124,4 @@ fn map(entries: impl Iterator<Item = (String, CelValue)>) -> CelValue {
 pub(super) fn nanoseconds_of_time(text: &str) -> Option<i64> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     i64::try_from(OffsetDateTime::parse(&whole, &Rfc3339).ok()?.unix_timestamp_nanos()).ok()
-}
-
-/// Nanoseconds of a Go duration: `1h30m`.
-pub(super) fn nanoseconds(text: &str) -> Option<i64> {
-    let (is_negative, mut rest) = text.strip_prefix('-').map_or((false, text.trim_start_matches('+')), |rest| (true, rest));
-    if rest == "0" {
-        return Some(0);
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(digits);
-        let units = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(units);
-        let factor = match unit {
-            "ns" => 1.0,
-            "us" | "µs" => 1e3,
-            "ms" => 1e6,
-            "s" => 1e9,
-            "m" => 6e10,
-            "h" => 3.6e12,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * factor;
-        rest = after;
-    }
-    (!text.is_empty()).then_some(if is_negative { -total as i64 } else { total as i64 })
 }

@@ -288,6 +288,10 @@ fn quantity_error(value: &Value) -> Option<String> {
 
 fn time_error(text: &str, layout: &str) -> Option<String> {
     let malformed = OffsetDateTime::parse(text, &Rfc3339).is_err();
+    if !malformed && layout.contains(".000000") && !text.contains('.') {
+        let (text, rest) = (golang::quoted(text), golang::quoted(&text[19..]));
+        return Some(format!("parsing time {text} as {}: cannot parse {rest} as \".000000\"", golang::quoted(layout)));
+    }
     let text = golang::quoted(text);
     malformed.then(|| format!("parsing time {text} as {}: cannot parse {text} as \"2006\"", golang::quoted(layout)))
 }

@@ -5,8 +5,8 @@ use crate::kinds::Behaviour;
 use crate::kinds::core::claim_spec;
 use crate::kinds::metadata::NameRule;
 use crate::kinds::pod_spec::{self, defaults, validation};
-use crate::kinds::reach::{each, fill, fill_zero, given, inner, list, present, remove, text};
-use crate::kinds::refusal::{each_invalid, forbidden, invalid, invalid_printed, negative, not_supported, quoted, required};
+use crate::kinds::reach::{each, fill, fill_zero, given, inner, int, list, present, remove, text};
+use crate::kinds::refusal::{NEGATIVE, each_invalid, forbidden, invalid, invalid_printed, negative, not_supported, quoted, required};
 use crate::kinds::syntax;
 use crate::status::FieldError;
 use serde_json::Value;
@@ -21,6 +21,20 @@ const MUTABLE: [&str; 7] = [
     "persistentVolumeClaimRetentionPolicy",
     "minReadySeconds",
 ];
+
+/// Counts of a status that somebody wrote.
+fn status_errors(status: &Value) -> Vec<FieldError> {
+    const COUNTED: [&str; 4] = ["readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"];
+    let of = |field: &str| int(status, &format!("/{field}")).unwrap_or_default();
+    let error = |field: &str, detail: &str| invalid(format!("status.{field}"), &of(field).into(), detail);
+    let all = ["replicas"].iter().chain(&COUNTED).chain(&["observedGeneration", "collisionCount"]);
+    let negative = all.filter(|field| of(field) < 0).map(|field| error(field, NEGATIVE));
+    let too_many = COUNTED.iter().filter(|field| of(field) > of("replicas"));
+    let too_many = too_many.map(|field| error(field, "cannot be greater than status.replicas"));
+    let unready =
+        (of("availableReplicas") > of("readyReplicas")).then(|| error("availableReplicas", "cannot be greater than status.readyReplicas"));
+    negative.chain(too_many).chain(unready).collect()
+}
 
 /// StatefulSets.
 pub(in crate::kinds) struct StatefulSets;
@@ -77,13 +91,15 @@ impl Behaviour for StatefulSets {
             }
             spec
         };
+        let mut errors = if new["status"] == old["status"] { Vec::new() } else { status_errors(&new["status"]) };
         if fixed(new) == fixed(old) {
-            return Vec::new();
+            return errors;
         }
         let (last, others) = MUTABLE.split_last().expect("the list is not empty");
         let others: Vec<String> = others.iter().map(|field| format!("'{field}'")).collect();
         let detail = format!("updates to statefulset spec for fields other than {} and '{last}' are forbidden", others.join(", "));
-        vec![forbidden("spec", detail)]
+        errors.push(forbidden("spec", detail));
+        errors
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {

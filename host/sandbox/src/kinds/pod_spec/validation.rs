@@ -266,9 +266,9 @@ mod tests {
             &[
                 "spec.tolerations[0].operator: Invalid value: \"\": operator must be Exists when `key` is empty, which means \"match all values and all keys\"",
                 "spec.tolerations[1].effect: Invalid value: \"\": effect must be 'NoExecute' when `tolerationSeconds` is set",
-                "spec.topologySpreadConstraints[0].maxSkew: Invalid value: \"null\": must be greater than zero",
+                "spec.topologySpreadConstraints[0].maxSkew: Invalid value: null: must be greater than zero",
                 "spec.topologySpreadConstraints[0].topologyKey: Required value: can not be empty",
-                "spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: \"null\": supported values: \"DoNotSchedule\", \"ScheduleAnyway\"",
+                "spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: null: supported values: \"DoNotSchedule\", \"ScheduleAnyway\"",
             ],
         );
     }
