@@ -24,6 +24,7 @@ use flotilla_api::object::{GroupVersionKind, Object};
 use flotilla_api::{labels, names};
 use flotilla_core::scheduling::wake;
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 
 /// All controllers of one process, running until dropped. Everything that they started ends then, and no request is sent any more.
@@ -66,15 +67,6 @@ impl Fleet {
         });
         // Set once, right here.
         let _ = shared.set(Arc::downgrade(&context));
-        // The context has the queues: they must not keep it.
-        let work_context = Arc::downgrade(&context);
-        queues.set_run_work(Arc::new(move |key| {
-            let context = work_context.upgrade();
-            Box::pin(async move {
-                let Some(context) = context else { return Ok(Next::Wait) };
-                execution::reconcile(context, key).await.map_err(|error| error.to_string())
-            })
-        }));
         let bindings = queues.bindings.clone();
         // Not before: what a template has become is not rendered for what was decided about what it was.
         queues.templates.when_finished(move |template| bindings.add(binding_of_template(template)));
@@ -85,6 +77,7 @@ impl Fleet {
         queues.discovery.add(());
         context.control.start().await;
         tracing::info!("the caches of the control plane are filled");
+        run_works(&context);
         tasks.extend(run_arrows(&context));
         Ok(Self { context, tasks, clusters, definitions })
     }
@@ -170,6 +163,19 @@ fn run_arrows(context: &Arc<Context>) -> Vec<(&'static str, Task)> {
     ]
 }
 
+/// Applies Works, a queue for each member.
+fn run_works(context: &Arc<Context>) {
+    // The context has the queues: they must not keep it.
+    let shared = Arc::downgrade(context);
+    context.queues.run_works(Arc::new(move |key| {
+        let context = shared.upgrade();
+        Box::pin(async move {
+            let Some(context) = context else { return Ok(Next::Wait) };
+            execution::reconcile(context, key).await.map_err(|error| error.to_string())
+        })
+    }));
+}
+
 /// What the control plane serves is asked again; kinds that policies wait for may have come.
 async fn discover(context: Arc<Context>, (): ()) -> Result<Next, Error> {
     let resources = context.control.api.discover().await.map_err(crate::context::writing("discovery of the control plane"))?;
@@ -193,7 +199,12 @@ fn own_listener(queues: Arc<Queues>, context: Arc<OnceLock<std::sync::Weak<Conte
                     queues.policies.add((kind, change.key.clone()));
                 }
             }
-            Own::ResourceBinding | Own::ClusterResourceBinding => binding_changed(&queues, kind, change),
+            Own::ResourceBinding | Own::ClusterResourceBinding => {
+                if let Some(context) = context.filter(|_| change.is_found) {
+                    look_ahead(&context, &change.object());
+                }
+                binding_changed(&queues, kind, change);
+            }
             Own::Work => work_changed(&queues, change),
             Own::Namespace => queues.namespaces.add(change.key.name.clone()),
         }
@@ -266,6 +277,19 @@ fn binding_changed(queues: &Queues, kind: Own, change: &Change) {
     }
 }
 
+/// Begins to watch what a binding that was found has in its clusters: when its Works are applied, it is known.
+fn look_ahead(context: &Context, binding: &Object) {
+    let Some(template) = binding.at(&["spec", "resource"]) else { return };
+    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let gvk = GroupVersionKind::new(&text(template, "apiVersion"), &text(template, "kind"));
+    for target in binding.at(&["spec", "clusters"]).and_then(Value::as_array).into_iter().flatten() {
+        let Some(member) = context.members.get(&text(target, "name")) else { continue };
+        if let Some(resource) = member.served().as_ref().and_then(|served| served.resource(&gvk)) {
+            member.store(resource);
+        }
+    }
+}
+
 fn work_changed(queues: &Queues, change: &Change) {
     let object = change.object();
     let cluster = change.key.namespace().and_then(names::cluster_of_execution_namespace);
@@ -310,7 +334,7 @@ fn member_listener(queues: Arc<Queues>) -> MemberListener {
         };
         let work = ObjectKey::new(Some(namespace), name);
         if change.is_desired_changed() && !change.is_own_write {
-            queues.add_work(cluster, work.clone());
+            change.enqueue(&queues.works_of(cluster), work.clone());
         }
         if change.new.is_some() {
             queues.settle_work_status(work);

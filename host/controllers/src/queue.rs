@@ -301,6 +301,9 @@ impl<K: Clone + Eq + Hash + Ord> State<K> {
     fn put_found(&mut self, key: K, newness: u64) {
         let now = Instant::now();
         let item = self.items.entry(key.clone()).or_default();
+        if item.is_found {
+            return;
+        }
         if item.due.is_some() || item.is_running() {
             return self.put_earlier(key, now);
         }
@@ -400,7 +403,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_changed_goes_before_what_was_found_and_the_newest_of_that_first() {
         let queue = WorkQueue::new();
-        for (key, newness) in [("old", 1), ("new", 9), ("edited", 5), ("middle", 4)] {
+        for (key, newness) in [("old", 1), ("new", 9), ("edited", 5), ("middle", 4), ("old", 2)] {
             queue.add_found(key, newness);
         }
         queue.add_settled("edited", Window { quiet: Duration::ZERO, longest: Duration::ZERO });

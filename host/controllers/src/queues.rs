@@ -117,6 +117,7 @@ pub struct Queues {
     pub namespaces: WorkQueue<Arc<str>>,
     /// Works to apply, one queue a member.
     works: Mutex<HashMap<String, Works>>,
+    /// How to apply a Work, once that has begun.
     run_work: std::sync::OnceLock<RunWork>,
 }
 
@@ -148,11 +149,19 @@ impl Queues {
         })
     }
 
-    /// Sets what applies a Work; to be called once, before the watches start.
-    pub fn set_run_work(&self, run: RunWork) {
-        if self.run_work.set(run).is_err() {
+    /// Begins to apply Works, in this way; to be called once.
+    pub fn run_works(&self, run: RunWork) {
+        if self.run_work.set(run.clone()).is_err() {
             tracing::error!("the execution controller was started twice");
+            return;
         }
+        for works in self.works().values_mut().filter(|works| works.run.is_none()) {
+            works.run = Some(self.applying(&works.queue, run.clone()));
+        }
+    }
+
+    fn applying(&self, queue: &WorkQueue<ObjectKey>, run: RunWork) -> Task {
+        Task::spawn(queue.clone().run("execution", WORKS_AT_ONCE, self.metrics.clone(), move |key| run(key)))
     }
 
     /// Applies this Work of this member.
@@ -213,8 +222,7 @@ impl Queues {
             return works.queue.clone();
         }
         let queue = WorkQueue::new();
-        let run = self.run_work.get().cloned();
-        let run = run.map(|run| Task::spawn(queue.clone().run("execution", WORKS_AT_ONCE, self.metrics.clone(), move |key| run(key))));
+        let run = self.run_work.get().map(|run| self.applying(&queue, run.clone()));
         works.insert(cluster.to_owned(), Works { queue: queue.clone(), run });
         queue
     }
