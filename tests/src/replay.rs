@@ -226,13 +226,19 @@ fn values(headers: &HeaderMap, name: &header::HeaderName) -> Vec<String> {
     headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
 }
 
-/// JSON; the events of a watch as a list; text where it is neither.
+/// JSON; the events of a watch as a list, one alone as itself; text where it is neither.
 fn parsed(text: &str) -> Value {
-    if let Ok(value) = serde_json::from_str(text) {
-        return value;
-    }
-    let lines: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
-    lines.map_or_else(|_| text.into(), Value::Array)
+    let lines = |_| text.lines().map(serde_json::from_str).collect();
+    let values: Result<Vec<Value>, _> = serde_json::from_str(text).map(|value| vec![value]).or_else(lines);
+    let Ok(mut events) = values else { return text.into() };
+    events.retain(|event| !is_heartbeat(event));
+    if events.len() == 1 { events.remove(0) } else { Value::Array(events) }
+}
+
+/// A bookmark that says nothing but a revision: a real server sends them by its own clock.
+fn is_heartbeat(event: &Value) -> bool {
+    let marks_the_end = || event["object"].to_string().contains("k8s.io/initial-events-end");
+    event["type"] == "BOOKMARK" && !marks_the_end()
 }
 
 #[cfg(test)]
@@ -244,6 +250,16 @@ mod tests {
         assert_eq!(full_path("v1:configmaps/a", "n"), "/api/v1/namespaces/n/configmaps/a");
         assert_eq!(full_path("apps/v1:deployments", "n"), "/apis/apps/v1/namespaces/n/deployments");
         assert_eq!(full_path("/api/v1/nodes/a:b", "n"), "/api/v1/nodes/a:b");
+    }
+
+    #[test]
+    fn bookmarks_count_only_where_they_end_what_was_there_before() {
+        let bookmark = |annotations: &str| format!(r#"{{"type":"BOOKMARK","object":{{"metadata":{{{annotations}}}}}}}"#);
+        let end = bookmark(r#""annotations":{"k8s.io/initial-events-end":"true"}"#);
+        let added = r#"{"type":"ADDED","object":{}}"#;
+        assert_eq!(parsed(&format!("{added}\n{end}\n{}", bookmark(""))), json!([parsed(added), parsed(&end)]));
+        assert_eq!(parsed(&format!("{end}\n{}", bookmark(""))), parsed(&end));
+        assert_eq!(parsed(&bookmark("")), json!([]));
     }
 
     #[test]
