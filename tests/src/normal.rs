@@ -85,6 +85,29 @@ pub fn value(value: &mut Value) {
     }
 }
 
+/// An answer in which it does not count in which order errors are told: a real server goes through maps to find them, and through each
+/// of them in another order every time. What is told counts, word by word.
+pub fn without_order_of_errors(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_order_of_errors),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                without_order_of_errors(field);
+                match (name.as_str(), field) {
+                    ("message", Value::String(message)) => {
+                        let mut words: Vec<&str> = message.split_whitespace().map(|word| word.trim_matches(['[', ']', ',', ';'])).collect();
+                        words.sort_unstable();
+                        *message = words.join(" ");
+                    }
+                    ("causes" | "warnings", Value::Array(told)) => told.sort_by_key(Value::to_string),
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
 fn generated_name(metadata: &mut serde_json::Map<String, Value>) {
     let Some(prefix) = metadata.get("generateName").and_then(Value::as_str).map(str::to_owned) else { return };
     if let Some(Value::String(name)) = metadata.get_mut("name")
@@ -179,6 +202,19 @@ mod tests {
         value(&mut one);
         value(&mut other);
         assert_eq!(one, other);
+    }
+
+    #[test]
+    fn errors_are_the_same_in_any_order_and_others_are_not() {
+        let told = |message: &str, causes: [&str; 2]| {
+            let mut status = json!({"message": message, "details": {"causes": causes.map(|field| json!({"field": field}))}});
+            without_order_of_errors(&mut status);
+            status
+        };
+        let one = told("errors:\n  .b: expected string\n  .num: expected string", ["b", "num"]);
+        assert_eq!(one, told("errors:\n  .num: expected string\n  .b: expected string", ["num", "b"]));
+        assert_ne!(one, told("errors:\n  .b: expected string\n  .c: expected string", ["b", "num"]));
+        assert_eq!(told("[a: no, b: no]", ["a", "b"]), told("[b: no, a: no]", ["b", "a"]));
     }
 
     #[test]
