@@ -6,7 +6,7 @@
 
 mod figures;
 
-use figures::{Bar, Figures};
+use figures::{Bar, Figures, number};
 use flotilla_sandbox::faults::Faults;
 use flotilla_tests::fleet::{At, TestFleet};
 use futures::{StreamExt as _, future};
@@ -67,10 +67,6 @@ fn main() {
             figures.held(format!("run {run}, p99 with three sick by that with all well"), sick / well, &bar);
         }
     });
-}
-
-fn number(variable: &str, otherwise: usize) -> usize {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|error| panic!("`{variable}={text}`: {error}")))
 }
 
 /// How long 99 of 100 Deployments took at most into a member that is well, in milliseconds.

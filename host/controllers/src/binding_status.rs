@@ -2,7 +2,7 @@
 //!
 //! Puts together what was decided about clusters, what each cluster reports, and whether the hooks could be asked.
 
-use crate::binding::{object_of, works_of};
+use crate::binding::works_of;
 use crate::cluster_api::ObjectKey;
 use crate::context::{Context, Error, now, typed, writing};
 use crate::detector::Decided;
@@ -20,7 +20,7 @@ use flotilla_core::conditions::{self, Finding};
 use flotilla_core::{collect, render};
 use futures::future;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,27 +73,14 @@ async fn reconcile_in<B: Binding>(context: &Context, key: &BindingKey) -> Result
             _ => Ok(()),
         }
     };
-    let (written, told) = future::join(write_binding_status(context, key, &object, status), told).await;
-    written.and(told).map(|()| Next::Wait)
-}
-
-async fn write_binding_status(
-    context: &Context,
-    key: &BindingKey,
-    object: &Object,
-    status: Option<ResourceBindingStatus>,
-) -> Result<(), Error> {
-    let Some(status) = status else { return Ok(()) };
-    let old = object.get("status").cloned().unwrap_or(Value::Null);
-    let patch = json!({"status": crate::merge::difference(&old, &object_of(&status))});
-    match context.control.api.patch_status(&key.kind.resource(), &key.key, &patch).await {
-        Ok(written) => {
-            context.control.own(key.kind).observe(&written);
-            Ok(())
+    let written = async {
+        match status {
+            Some(status) => context.write_status(key.kind, &key.key, &object, &status).await.map(drop),
+            None => Ok(()),
         }
-        Err(error) if error.is_not_found() => Ok(()),
-        Err(error) => Err(writing(format!("status of {:?} {}", key.kind, key.key))(error)),
-    }
+    };
+    let (written, told) = future::join(written, told).await;
+    written.and(told).map(|()| Next::Wait)
 }
 
 /// Which clusters have said what came of their Works as they are now.

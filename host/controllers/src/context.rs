@@ -1,13 +1,16 @@
 //! What every controller is given: what was seen, what is to be done, who answers for kinds, and how to reach the clusters.
 
+use crate::cluster_api::ObjectKey;
 use crate::events::Events;
 use crate::members::Members;
 use crate::queues::Queues;
 use crate::traces::Traces;
-use crate::watch::ControlPlane;
+use crate::watch::{ControlPlane, Own};
 use flotilla_api::interpretation::{HookError, Interpreter};
 use flotilla_api::object::Object;
 use k8s_openapi::jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
@@ -131,6 +134,24 @@ pub enum Error {
     /// Something outside of this process must happen first.
     #[error("{0}")]
     Waiting(String),
+}
+
+impl Context {
+    /// Writes where this status differs from the object's; false when the object is gone.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn write_status(&self, kind: Own, key: &ObjectKey, object: &Object, status: &impl Serialize) -> Result<bool, Error> {
+        let old = object.get("status").cloned().unwrap_or(Value::Null);
+        let new = serde_json::to_value(status).expect("a status always prints");
+        let patch = json!({"status": crate::merge::difference(&old, &new)});
+        match self.control.api.patch_status(&kind.resource(), key, &patch).await {
+            Ok(written) => self.control.own(kind).observe(&written),
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(writing(format!("status of {kind:?} {key}"))(error)),
+        }
+        Ok(true)
+    }
 }
 
 /// Names a write that failed.

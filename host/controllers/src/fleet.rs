@@ -253,10 +253,14 @@ fn wake_cluster(queues: &Queues, context: &Context, cluster: &str) {
 
 /// The template that a binding is of.
 pub fn template_of(binding: &Object) -> Option<TemplateKey> {
-    let resource = binding.at(&["spec", "resource"])?;
-    let text = |field: &str| resource.get(field).and_then(|value| value.as_str());
-    let gvk = GroupVersionKind::new(text("apiVersion")?, text("kind")?);
-    Some(TemplateKey { kind: GroupKind::from(&gvk), key: ObjectKey::new(text("namespace"), text("name")?) })
+    let text = |field: &str| binding.at(&["spec", "resource", field]).and_then(Value::as_str);
+    Some(TemplateKey { kind: GroupKind::from(&template_kind_of(binding)?), key: ObjectKey::new(text("namespace"), text("name")?) })
+}
+
+/// The kind of the template that a binding is of, in the version that the binding names.
+pub fn template_kind_of(binding: &Object) -> Option<GroupVersionKind> {
+    let text = |field: &str| binding.at(&["spec", "resource", field]).and_then(Value::as_str);
+    Some(GroupVersionKind::new(text("apiVersion")?, text("kind")?))
 }
 
 fn binding_of_template(template: &TemplateKey) -> BindingKey {
@@ -279,11 +283,9 @@ fn binding_changed(queues: &Queues, kind: Own, change: &Change) {
 
 /// Begins to watch what a binding that was found has in its clusters: when its Works are applied, it is known.
 fn look_ahead(context: &Context, binding: &Object) {
-    let Some(template) = binding.at(&["spec", "resource"]) else { return };
-    let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let gvk = GroupVersionKind::new(&text(template, "apiVersion"), &text(template, "kind"));
+    let Some(gvk) = template_kind_of(binding) else { return };
     for target in binding.at(&["spec", "clusters"]).and_then(Value::as_array).into_iter().flatten() {
-        let Some(member) = context.members.get(&text(target, "name")) else { continue };
+        let Some(member) = target.get("name").and_then(Value::as_str).and_then(|name| context.members.get(name)) else { continue };
         if let Some(resource) = member.served().as_ref().and_then(|served| served.resource(&gvk)) {
             member.store(resource);
         }

@@ -131,14 +131,12 @@ pub fn watch_all(context: &Context) -> Result<(), Error> {
     for kind in [Own::ResourceBinding, Own::ClusterResourceBinding] {
         if context.control.own(kind).is_synced() {
             for (_, cached) in context.control.own(kind).list()? {
-                let binding = cached.parse();
-                let text = |field: &str| binding.at(&["spec", "resource", field]).and_then(Value::as_str).unwrap_or_default().to_owned();
-                kinds.insert((text("apiVersion"), text("kind")));
+                kinds.extend(crate::fleet::template_kind_of(&cached.parse()));
             }
         }
     }
-    for (api_version, kind) in kinds {
-        context.control.templates(&GroupVersionKind::new(&api_version, &kind))?;
+    for kind in kinds {
+        context.control.templates(&kind)?;
     }
     Ok(())
 }
@@ -182,11 +180,7 @@ async fn remove(context: &Context, kind: Own, key: &ObjectKey, policy: &Object) 
         return Ok(Next::Wait);
     }
     for (binding, object) in claimed(context, kind, key)? {
-        if let Some(template) = crate::fleet::template_of(&object) {
-            let gvk = GroupVersionKind::new(
-                object.at(&["spec", "resource", "apiVersion"]).and_then(Value::as_str).unwrap_or_default(),
-                &template.kind.kind,
-            );
+        if let (Some(template), Some(gvk)) = (crate::fleet::template_of(&object), crate::fleet::template_kind_of(&object)) {
             let live = context.control.template(&gvk, &template.key).await?;
             release_both(context, Some((&binding, &object)), live.as_ref()).await?;
         }

@@ -3,7 +3,7 @@
 //! Puts together what the execution came to and what `core::collect` makes of the member's object; writes nothing that does not differ.
 
 use crate::cluster_api::ObjectKey;
-use crate::context::{Context, Error, now, typed, writing};
+use crate::context::{Context, Error, now, typed};
 use crate::execution::Executed;
 use crate::patience::Patience;
 use crate::queue::Next;
@@ -12,7 +12,6 @@ use flotilla_api::names;
 use flotilla_api::work::{ManifestStatus, Work};
 use flotilla_core::collect::{self, Report};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -53,15 +52,10 @@ pub async fn reconcile(context: Arc<Context>, key: ObjectKey) -> Result<Next, Er
         }
     }
     context.unwritten.forget(&key);
-    if let Some(status) = status {
-        let old = object.get("status").cloned().unwrap_or(Value::Null);
-        let new = serde_json::to_value(&status).expect("a status always prints");
-        let patch = json!({"status": crate::merge::difference(&old, &new)});
-        match context.control.api.patch_status(&Own::Work.resource(), &key, &patch).await {
-            Ok(written) => context.control.own(Own::Work).observe(&written),
-            Err(error) if error.is_not_found() => return Ok(Next::Wait),
-            Err(error) => return Err(writing(format!("status of Work {key}"))(error)),
-        }
+    if let Some(status) = status
+        && !context.write_status(Own::Work, &key, &object, &status).await?
+    {
+        return Ok(Next::Wait);
     }
     unanswered.map_or(Ok(Next::Wait), Err)
 }

@@ -46,6 +46,11 @@ pub fn is_wanted(what: &str) -> bool {
     std::env::args().skip(1).find(|argument| !argument.starts_with('-')).is_none_or(|part| what.contains(&part))
 }
 
+/// A number from the environment; a bad one ends the run.
+pub fn number(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|error| panic!("`{variable}={text}`: {error}")))
+}
+
 fn figure(measured: f64, unit: &str) -> String {
     format!("{measured:.2} {unit}").trim_end().to_owned()
 }

@@ -10,7 +10,7 @@ mod figures;
 mod seen;
 
 use cost::{Cost, Program};
-use figures::{Bar, Figures};
+use figures::{Bar, Figures, number};
 use flotilla_api::object::GroupVersionKind;
 use flotilla_tests::backend::Clusters;
 use flotilla_tests::cluster::Cluster;
@@ -37,7 +37,7 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    let count = std::env::var("COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
+    let count = number("COUNT", 1000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(run(count));
 }

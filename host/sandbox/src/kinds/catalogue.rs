@@ -38,8 +38,8 @@ const fn namespaced(
     BuiltIn { namespaced: true, ..cluster(group, version, kind, plural, singular) }
 }
 
-/// A kind that is nothing more than its name and place.
-pub(super) fn plain(
+/// A built-in type that is not in the table, because nothing of it is stored: a review.
+pub fn unstored(
     group: &'static str,
     version: &'static str,
     kind: &'static str,

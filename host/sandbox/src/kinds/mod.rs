@@ -27,6 +27,7 @@ pub mod table;
 mod webhooks;
 
 use crate::status::FieldError;
+pub use catalogue::unstored;
 pub(crate) use core::{CLAIM_PROTECTION, VOLUME_PROTECTION};
 use metadata::NameRule;
 use serde_json::Value;
@@ -128,16 +129,4 @@ pub trait Behaviour: Send + Sync {
 /// All built-in resources, in the order of discovery; a resource with two versions has two entries, the preferred one first.
 pub fn built_ins() -> &'static [BuiltIn] {
     catalogue::BUILT_INS
-}
-
-/// A built-in type that is not in the table, because nothing of it is stored: a review.
-pub fn unstored(
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    singular: &'static str,
-    namespaced: bool,
-) -> BuiltIn {
-    catalogue::plain(group, version, kind, plural, singular, namespaced)
 }
